@@ -1,0 +1,206 @@
+import { plainToInstance, Transform, Type } from 'class-transformer';
+import {
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsOptional,
+  IsString,
+  Matches,
+  Max,
+  Min,
+  MinLength,
+  validateSync,
+} from 'class-validator';
+
+/** The secret that `npm start` uses when nobody set one. Production refuses it. */
+export const DEVELOPMENT_SECRET = 'development-only-secret-change-me-before-you-ship';
+
+const flag = ({ value }: { value: unknown }): unknown =>
+  value === 'on' || value === 'true' ? true : value === 'off' || value === 'false' ? false : value;
+
+/**
+ * The environment variables that Atrium reads, one property each, with their defaults. `.env.example`
+ * lists the same names; a test compares the two.
+ */
+export class Environment {
+  @IsIn(['development', 'test', 'production'], { message: 'must be development, test or production' })
+  NODE_ENV: 'development' | 'test' | 'production' = 'development';
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be a port number from 0 to 65535' })
+  @Min(0, { message: 'must be a port number from 0 to 65535' })
+  @Max(65535, { message: 'must be a port number from 0 to 65535' })
+  PORT = 3000;
+
+  /** The address to listen on; all of them when empty. */
+  @IsOptional()
+  @IsString()
+  HOST?: string;
+
+  @IsString()
+  @MinLength(1, { message: 'must name a folder' })
+  DATA_DIR = '.data';
+
+  @IsOptional()
+  @Matches(/^postgres(ql)?:\/\/\S+$/, { message: 'must look like postgresql://user:password@host:5432/name' })
+  DATABASE_URL?: string;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be a whole number of connections' })
+  @Min(2, { message: 'must be at least 2' })
+  @Max(500, { message: 'must be at most 500' })
+  DATABASE_POOL_SIZE = 10;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be milliseconds' })
+  @Min(100, { message: 'must be at least 100 ms' })
+  @Max(600_000, { message: 'must be at most 600000 ms' })
+  DATABASE_STATEMENT_TIMEOUT_MS = 15_000;
+
+  @IsString()
+  @MinLength(32, { message: 'must have at least 32 characters; make one with: openssl rand -base64 48' })
+  TOKEN_SECRET = DEVELOPMENT_SECRET;
+
+  @IsString()
+  @MinLength(1, { message: 'must not be empty' })
+  TOKEN_ISSUER = 'atrium';
+
+  @IsString()
+  @MinLength(1, { message: 'must not be empty' })
+  TOKEN_AUDIENCE = 'atrium';
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be seconds' })
+  @Min(5, { message: 'must be at least 5 s' })
+  @Max(86_400, { message: 'must be at most 86400 s' })
+  ACCESS_TOKEN_TTL_SECONDS = 900;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be seconds' })
+  @Min(0, { message: 'must be at least 0 s' })
+  @Max(300, { message: 'must be at most 300 s' })
+  REFRESH_GRACE_SECONDS = 10;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be seconds' })
+  @Min(60, { message: 'must be at least 60 s' })
+  SESSION_INACTIVITY_SECONDS = 14 * 86_400;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be seconds' })
+  @Min(60, { message: 'must be at least 60 s' })
+  SESSION_LIFETIME_SECONDS = 90 * 86_400;
+
+  /** Comma-separated origins of web apps, each `scheme://host[:port]`. */
+  @Transform(({ value }: { value: unknown }) =>
+    typeof value === 'string'
+      ? value
+          .split(',')
+          .map((origin) => origin.trim())
+          .filter(Boolean)
+      : value,
+  )
+  @Matches(/^(\*|https?:\/\/[^/\s]+)$/, {
+    each: true,
+    message: 'must list origins such as https://app.example.com, separated by commas',
+  })
+  CORS_ORIGINS: string[] = [];
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be bytes' })
+  @Min(1_024, { message: 'must be at least 1024 bytes' })
+  @Max(64 * 1_048_576, { message: 'must be at most 67108864 bytes' })
+  BODY_LIMIT_BYTES = 1_048_576;
+
+  @IsIn(['debug', 'log', 'warn', 'error', 'fatal'], { message: 'must be debug, log, warn, error or fatal' })
+  LOG_LEVEL: 'debug' | 'log' | 'warn' | 'error' | 'fatal' = 'log';
+
+  @Transform(flag)
+  @IsBoolean({ message: 'must be on or off' })
+  API_DOCS = true;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be milliseconds' })
+  @Min(50, { message: 'must be at least 50 ms' })
+  @Max(1_000, { message: 'must be at most 1000 ms' })
+  STREAM_SWEEP_MS = 1_000;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be milliseconds' })
+  @Min(1_000, { message: 'must be at least 1000 ms' })
+  @Max(300_000, { message: 'must be at most 300000 ms' })
+  SOCKET_HEARTBEAT_MS = 25_000;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be bytes' })
+  @Min(1_024, { message: 'must be at least 1024 bytes' })
+  @Max(1_048_576, { message: 'must be at most 1048576 bytes' })
+  SOCKET_FRAME_LIMIT_BYTES = 65_536;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be bytes' })
+  @Min(65_536, { message: 'must be at least 65536 bytes' })
+  @Max(16 * 1_048_576, { message: 'must be at most 16777216 bytes' })
+  SOCKET_BUFFER_LIMIT_BYTES = 1_048_576;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be a whole number of rooms' })
+  @Min(1, { message: 'must be at least 1' })
+  @Max(10_000, { message: 'must be at most 10000' })
+  SOCKET_ROOM_LIMIT = 100;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be frames per second' })
+  @Min(1, { message: 'must be at least 1' })
+  @Max(100_000, { message: 'must be at most 100000' })
+  SOCKET_FRAME_RATE = 100;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be milliseconds' })
+  @Min(0, { message: 'must be at least 0 ms' })
+  @Max(60_000, { message: 'must be at most 60000 ms' })
+  DRAIN_TIMEOUT_MS = 10_000;
+}
+
+/** A variable is wrong or missing: `problems` holds one line per variable, each with the mend. */
+export class ConfigurationError extends Error {
+  constructor(readonly problems: readonly string[]) {
+    super(`Atrium cannot start with this configuration:\n${problems.map((line) => `  ${line}`).join('\n')}`);
+    this.name = 'ConfigurationError';
+  }
+}
+
+/**
+ * Reads and validates the variables. An empty string counts as not set, as `.env` files leave it.
+ * @throws {ConfigurationError} naming every wrong variable at once
+ */
+export function readEnvironment(source: Readonly<Record<string, string | undefined>>): Environment {
+  const known = Object.keys(new Environment());
+  const set = Object.fromEntries(
+    [...known, 'HOST', 'DATABASE_URL']
+      .map((name) => [name, source[name]] as const)
+      .filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const environment = plainToInstance(Environment, set, { exposeDefaultValues: true });
+  const problems = validateSync(environment, { stopAtFirstError: true }).map((error) => {
+    const shown = error.property === 'TOKEN_SECRET' ? '' : ` (it is ${JSON.stringify(set[error.property])})`;
+    return `${error.property} ${Object.values(error.constraints ?? {})[0] ?? 'is wrong'}${shown}`;
+  });
+  if (environment.NODE_ENV === 'production') problems.push(...unsafeInProduction(environment));
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return environment;
+}
+
+/** What is convenient on a laptop and dangerous on the internet. */
+function unsafeInProduction(environment: Environment): string[] {
+  const problems: string[] = [];
+  if (!environment.DATABASE_URL)
+    problems.push('DATABASE_URL must be set in production: the embedded PostgreSQL is for development only');
+  if (environment.TOKEN_SECRET === DEVELOPMENT_SECRET)
+    problems.push(
+      'TOKEN_SECRET must be set in production to a secret of your own: openssl rand -base64 48 makes one',
+    );
+  if (environment.CORS_ORIGINS.includes('*'))
+    problems.push('CORS_ORIGINS must not be * in production: list the origins of your web apps');
+  return problems;
+}
