@@ -1,0 +1,36 @@
+import { createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
+import type { Request } from 'express';
+
+/** Whoever calls. */
+export interface Principal {
+  readonly kind: 'user' | 'agent';
+  /** UUID of the user or agent. */
+  readonly id: string;
+  /** UUID of the login that the access token belongs to. */
+  readonly sessionId: string;
+  /** When the access token ends, in milliseconds since the Unix epoch. */
+  readonly expiresAt: number;
+}
+
+/** What a route demands of its caller; every route declares one, and a route without is refused at boot. */
+export type Access = 'public' | 'authenticated';
+
+export const ACCESS = 'atrium:access';
+
+/** Anyone may call this route, with or without a token. */
+export const Public = (): MethodDecorator & ClassDecorator => SetMetadata<string, Access>(ACCESS, 'public');
+
+/** Any principal with a valid access token may call; what it may see is decided in the record's own statement. */
+export const Authenticated = (): MethodDecorator & ClassDecorator =>
+  SetMetadata<string, Access>(ACCESS, 'authenticated');
+
+/** A request that a guard has let through. */
+export interface AuthenticatedRequest extends Request {
+  user: Principal;
+}
+
+/** The caller of an authenticated route. */
+export const CurrentPrincipal = createParamDecorator(
+  (_: unknown, context: ExecutionContext): Principal =>
+    context.switchToHttp().getRequest<AuthenticatedRequest>().user,
+);

@@ -1,0 +1,101 @@
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import { JsonRefused, parseJsonBytes } from './json.js';
+import { Problem, ValidationFailed } from './problem.js';
+
+/** 400 `malformed_json`: the body is not JSON at all. */
+export class MalformedJson extends Problem {
+  constructor(detail: string) {
+    super(400, 'malformed_json', detail);
+  }
+}
+
+/** 413 `body_too_large`. */
+export class BodyTooLarge extends Problem {
+  constructor(limitBytes: number) {
+    super(413, 'body_too_large', `The body must be at most ${limitBytes} bytes.`);
+  }
+}
+
+/** 415 `unsupported_media_type`, with the types that would do. */
+export class UnsupportedMediaType extends Problem {
+  constructor(method: string) {
+    const types = acceptedTypes(method).join(', ');
+    super(415, 'unsupported_media_type', `Send the body as one of: ${types}.`, {
+      headers: method === 'PATCH' ? { 'Accept-Patch': types } : { 'Accept-Post': types },
+    });
+  }
+}
+
+/** 400 `unreadable_body`: it ended early, or its encoding is broken. */
+export class UnreadableBody extends Problem {
+  constructor(cause: unknown) {
+    super(400, 'unreadable_body', 'The body could not be read: it was cut short or its encoding is broken.', {
+      cause,
+    });
+  }
+}
+
+const JSON_TYPE = 'application/json';
+const MERGE_PATCH_TYPE = 'application/merge-patch+json';
+
+const acceptedTypes = (method: string): string[] =>
+  method === 'PATCH' ? [MERGE_PATCH_TYPE, JSON_TYPE] : [JSON_TYPE];
+
+/**
+ * Reads JSON bodies into `request.body`: bounded, decoded strictly, parsed by {@link parseJsonBytes}. Any
+ * other media type is refused rather than ignored, so that no caller believes it was understood.
+ */
+export function jsonBody(limitBytes: number): RequestHandler[] {
+  const read = express.raw({ limit: limitBytes, type: () => true });
+  return [
+    (request: Request, response: Response, next: NextFunction): void => {
+      if (!mayHaveBody(request)) return next();
+      if (!isAccepted(request)) return next(new UnsupportedMediaType(request.method));
+      read(request, response, (error?: unknown) => {
+        if (error) return next(asProblem(error, limitBytes));
+        try {
+          request.body = Buffer.isBuffer(request.body) ? parse(request.body) : undefined;
+          next();
+        } catch (refusal) {
+          next(refusal);
+        }
+      });
+    },
+  ];
+}
+
+function mayHaveBody(request: Request): boolean {
+  const length = request.headers['content-length'];
+  return (
+    request.method !== 'GET' &&
+    request.method !== 'HEAD' &&
+    (request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0'))
+  );
+}
+
+function isAccepted(request: Request): boolean {
+  const [type = '', ...parameters] = (request.headers['content-type'] ?? '').toLowerCase().split(';');
+  const charset = parameters.map((parameter) => /^\s*charset="?([^"]*)"?\s*$/.exec(parameter)?.[1]).find(Boolean);
+  return (
+    acceptedTypes(request.method).includes(type.trim()) && (charset === undefined || /^utf-?8$/.test(charset))
+  );
+}
+
+function parse(bytes: Buffer): unknown {
+  try {
+    return parseJsonBytes(bytes);
+  } catch (error) {
+    if (!(error instanceof JsonRefused)) throw error;
+    throw error.problem.pointer === ''
+      ? new MalformedJson(`The body ${error.problem.detail}.`)
+      : new ValidationFailed([error.problem]);
+  }
+}
+
+function asProblem(error: unknown, limitBytes: number): Problem {
+  const { status } = error as { status?: number };
+  if (status === 413) return new BodyTooLarge(limitBytes);
+  if (status === 415)
+    return new Problem(415, 'unsupported_media_type', 'Send the body unencoded, or with gzip, deflate or br.');
+  return new UnreadableBody(error);
+}

@@ -1,0 +1,70 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { allowedMethods } from './allowed-methods.js';
+import { NotFound, Problem, Unavailable } from './problem.js';
+import { requestIdOf } from './request-id.js';
+
+/** Turns whatever was thrown into a problem; a feature may add what it knows of its own errors. */
+export type ProblemTranslator = (error: unknown) => Problem | undefined;
+
+/**
+ * Answers every error as `application/problem+json` (RFC 9457). What was not meant for the caller, a stack or
+ * a cause, goes to the log under the same request id.
+ */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Problem');
+
+  constructor(private readonly translate: ProblemTranslator = () => undefined) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const request = http.getRequest<Request>();
+    const response = http.getResponse<Response>();
+    const problem = this.problemOf(error, request);
+    const id = requestIdOf(request);
+    if (problem.getStatus() >= 500) this.log(error, problem, id);
+    if (response.headersSent) {
+      // The answer is under way: cutting it is the only way left to say that it is not whole.
+      response.destroy();
+      return;
+    }
+    for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
+    response.setHeader('Content-Type', 'application/problem+json; charset=utf-8');
+    response.setHeader('Cache-Control', 'no-store');
+    response.statusCode = problem.getStatus();
+    response.end(JSON.stringify(problem.body(id)));
+  }
+
+  private problemOf(error: unknown, request: Request): Problem {
+    if (error instanceof Problem) return error;
+    const translated = this.translate(error);
+    if (translated) return translated;
+    if (error instanceof HttpException) return ofHttp(error, request);
+    return new Problem(500, 'internal', 'Something went wrong on our side. Quote the requestId when you report it.', {
+      cause: error,
+    });
+  }
+
+  private log(error: unknown, problem: Problem, id: string): void {
+    const cause = problem.cause ?? error;
+    this.logger.error(
+      `${problem.code} requestId=${id}: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`,
+    );
+  }
+}
+
+/** What Nest and Express throw themselves: no route, a path that does not decode, and the like. */
+function ofHttp(error: HttpException, request: Request): Problem {
+  const status = error.getStatus();
+  if (status === 404 && request.route === undefined) {
+    const allowed = allowedMethods(request);
+    if (allowed.length > 0)
+      return new Problem(405, 'method_not_allowed', `This address takes ${allowed.join(', ')}.`, {
+        headers: { Allow: allowed.join(', ') },
+      });
+    return new NotFound('There is nothing at this address.');
+  }
+  if (status === 503) return new Unavailable('Not ready; try again.', error);
+  return new Problem(status, status < 500 ? 'bad_request' : 'internal', error.message, { cause: error });
+}

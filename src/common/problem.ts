@@ -1,0 +1,111 @@
+import { HttpException } from '@nestjs/common';
+import { STATUS_CODES } from 'node:http';
+
+/** One thing wrong in the input: where (RFC 6901 pointer into the body, or `/name` of a parameter), and what. */
+export interface InputError {
+  readonly pointer: string;
+  readonly detail: string;
+}
+
+/** The body of every error answer (RFC 9457), `application/problem+json`. */
+export class ProblemBody {
+  /** Identifies the kind of problem; one per `code`. */
+  type: string;
+  /** The HTTP status in words. */
+  title: string;
+  status: number;
+  /** What was wrong, and what to do. */
+  detail: string;
+  /** Stable name for programs, such as `validation_failed`. */
+  code: string;
+  /** The answer's `X-Request-Id`; quote it when asking for help. */
+  requestId: string;
+  /** One entry per wrong field; only with `validation_failed`. */
+  errors?: InputError[];
+}
+
+interface ProblemOptions {
+  readonly errors?: readonly InputError[];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+}
+
+/**
+ * An answer that is not a success. Areas declare one subclass per stable code in their `*.errors.ts`.
+ * The cause is for the log and never leaves the server.
+ */
+export class Problem extends HttpException {
+  readonly errors?: readonly InputError[];
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    status: number,
+    readonly code: string,
+    readonly detail: string,
+    options: ProblemOptions = {},
+  ) {
+    super(detail, status, { cause: options.cause });
+    this.errors = options.errors;
+    this.headers = options.headers ?? {};
+  }
+
+  body(requestId: string): ProblemBody {
+    return {
+      type: `urn:atrium:problem:${this.code}`,
+      title: STATUS_CODES[this.getStatus()] ?? 'Error',
+      status: this.getStatus(),
+      detail: this.detail,
+      code: this.code,
+      requestId,
+      ...(this.errors ? { errors: [...this.errors] } : {}),
+    };
+  }
+}
+
+/** 400 `validation_failed`: the input is JSON, but not what this call takes. */
+export class ValidationFailed extends Problem {
+  constructor(errors: readonly InputError[]) {
+    const [first] = errors;
+    const more = errors.length > 1 ? ` (and ${errors.length - 1} more, see errors)` : '';
+    super(400, 'validation_failed', first ? `${first.pointer} ${first.detail}${more}` : 'The input is not valid.', {
+      errors,
+    });
+  }
+}
+
+/** 404 `not_found`: it does not exist, or the caller may not know that it does. */
+export class NotFound extends Problem {
+  constructor(detail = 'There is nothing here for you.') {
+    super(404, 'not_found', detail);
+  }
+}
+
+/** 401 `unauthenticated`, with the challenge that RFC 6750 asks for. */
+export class Unauthenticated extends Problem {
+  constructor(detail = 'Send a valid access token: Authorization: Bearer <token>.', cause?: unknown) {
+    super(401, 'unauthenticated', detail, { cause, headers: { 'WWW-Authenticate': 'Bearer realm="atrium"' } });
+  }
+}
+
+/** 403 `forbidden`: the caller is known and may see it, but may not do this. */
+export class Forbidden extends Problem {
+  constructor(detail = 'Your role does not allow this.') {
+    super(403, 'forbidden', detail);
+  }
+}
+
+/** 412 `version_mismatch` (RFC 9110, section 13.1.1): the record has moved on; nothing was written. */
+export class VersionMismatch extends Problem {
+  constructor(current: number) {
+    super(412, 'version_mismatch', `If-Match does not name the current version, which is "${current}".`, {
+      headers: { ETag: `"${current}"` },
+    });
+  }
+}
+
+/** 503 `unavailable`: nothing was done, or nobody knows; try again after `Retry-After` seconds. */
+export class Unavailable extends Problem {
+  constructor(detail: string, cause?: unknown) {
+    super(503, 'unavailable', detail, { cause, headers: { 'Retry-After': '1' } });
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * An answer whose JSON is text already: a record that came from PostgreSQL as text is not parsed and
+ * serialised again. `T` names the DTO that the text holds.
+ *
+ * `version` becomes the strong `ETag`, and a GET whose `If-None-Match` names it is answered 304.
+ * `cursor` becomes the `Stream-Cursor` header: the position in the workspace's stream that this answer
+ * reflects, to join a room `after` it with nothing lost between.
+ */
+export class Representation<T> {
+  declare protected readonly holds: T;
+
+  constructor(
+    readonly json: string,
+    readonly meta: { readonly version?: number; readonly cursor?: string; readonly location?: string } = {},
+  ) {}
+
+  /** A representation of an object that is at hand. */
+  static of<T>(value: T, meta: { version?: number; cursor?: string; location?: string } = {}): Representation<T> {
+    return new Representation<T>(JSON.stringify(value), meta);
+  }
+}

@@ -1,0 +1,58 @@
+import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/common';
+import { plainToInstance } from 'class-transformer';
+import { validateSync, type ValidationError } from 'class-validator';
+import { pointerTo } from './json.js';
+import { type InputError, ValidationFailed } from './problem.js';
+
+type Dto = new () => object;
+
+const BUILT_IN: readonly unknown[] = [String, Number, Boolean, Array, Object, undefined];
+
+/**
+ * Checks bodies and queries against their DTO class. Unknown properties are refused, each with a pointer.
+ *
+ * A body becomes an instance by plain assignment: documents in it (`data`) pass through as they are, neither
+ * copied nor converted. A query, whose values are all text, is converted by its `@Type` decorators.
+ */
+@Injectable()
+export class ValidationPipe implements PipeTransform {
+  transform(value: unknown, { type, metatype }: ArgumentMetadata): unknown {
+    if ((type !== 'body' && type !== 'query') || BUILT_IN.includes(metatype)) return value;
+    const dto = metatype as Dto;
+    return validated(type === 'body' ? assign(dto, value) : plainToInstance(dto, value ?? {}));
+  }
+}
+
+/**
+ * Checks an instance of a DTO.
+ * @throws {ValidationFailed} with every wrong field
+ */
+export function validated<T extends object>(instance: T): T {
+  const errors = validateSync(instance, { whitelist: true, forbidNonWhitelisted: true });
+  if (errors.length > 0) throw new ValidationFailed(errors.flatMap((error) => inputErrors(error, '')));
+  return instance;
+}
+
+/**
+ * Makes an instance of a DTO from a JSON object.
+ * @throws {ValidationFailed} if it is anything else
+ */
+export function assign<T extends object>(dto: new () => T, value: unknown): T {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new ValidationFailed([{ pointer: '', detail: 'must be a JSON object' }]);
+  return Object.assign(new dto(), value);
+}
+
+function inputErrors(error: ValidationError, parent: string): InputError[] {
+  const pointer = pointerTo(parent, error.property);
+  const own = Object.entries(error.constraints ?? {}).map(([rule, message]) => ({
+    pointer,
+    detail: rule === 'whitelistValidation' ? 'is not a property of this request' : withoutName(message, error.property),
+  }));
+  return [...own, ...(error.children ?? []).flatMap((child) => inputErrors(child, pointer))];
+}
+
+/** class-validator starts its messages with the property's name, which the pointer says already. */
+function withoutName(message: string, name: string): string {
+  return message.startsWith(`${name} `) ? message.slice(name.length + 1) : message;
+}

@@ -1,0 +1,43 @@
+import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
+import { User } from '../accounts/user.entity.js';
+
+/** One login on one device: the family of its rotating refresh tokens. */
+@Entity('sessions')
+@Index('sessions_user_id_idx', ['userId'])
+@Index('sessions_revoked_at_idx', ['revokedAt'], { where: 'revoked_at IS NOT NULL' })
+export class Session {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'sessions_pkey' })
+  id: string;
+
+  @ForeignKey(() => User, { name: 'sessions_user_id_fkey', onDelete: 'CASCADE' })
+  @Column('uuid', { name: 'user_id' })
+  userId: string;
+
+  /** 32 random bytes from which this family's refresh tokens are derived. */
+  @Column('bytea')
+  seed: Buffer;
+
+  /** The number of the only refresh token that is good now; each rotation adds one. */
+  @Column('integer', { default: 1 })
+  generation: number;
+
+  @Column('timestamptz', { name: 'rotated_at', default: () => 'now()' })
+  rotatedAt: Date;
+
+  @Column('timestamptz', { name: 'created_at', default: () => 'now()' })
+  createdAt: Date;
+
+  /** The absolute limit, whatever the use. */
+  @Column('timestamptz', { name: 'expires_at' })
+  expiresAt: Date;
+
+  @Column('timestamptz', { name: 'revoked_at', nullable: true })
+  revokedAt: Date | null;
+
+  /** Why it was revoked: `logout`, `reuse` … */
+  @Column('text', { name: 'revoked_reason', nullable: true })
+  revokedReason: string | null;
+
+  @Column('text', { name: 'user_agent', nullable: true })
+  userAgent: string | null;
+}
