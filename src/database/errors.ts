@@ -1,0 +1,93 @@
+/**
+ * The database could not be reached, or the connection broke before the answer came. What was under way may
+ * or may not have happened: only the caller knows whether it is safe to try again. `cause` is the original error.
+ */
+export class DatabaseUnavailableError extends Error {
+  constructor(message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.name = 'DatabaseUnavailableError';
+  }
+}
+
+/** Too many statements wait for the database already; this one was not sent. Safe to try again a little later. */
+export class DatabaseBusyError extends Error {
+  constructor(limit: number) {
+    super(`${limit} statements are waiting for the database; try again in a moment`);
+    this.name = 'DatabaseBusyError';
+  }
+}
+
+/** Unique violation (23505), on a constraint or unique index. */
+const UNIQUE_VIOLATION = '23505';
+/** Serialization failure and deadlock: the transaction was rolled back for its neighbours' sake. */
+const ROLLED_BACK_FOR_OTHERS = new Set(['40001', '40P01']);
+/** What Node reports when a socket cannot be opened or breaks. */
+const SOCKET_FAILURES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
+
+interface ServerError {
+  readonly code: string;
+  readonly constraint: string | undefined;
+  readonly severity: string | undefined;
+}
+
+/** PostgreSQL's own error, whether it comes as `pg` threw it or wrapped in TypeORM's `QueryFailedError`. */
+function serverError(error: unknown): ServerError | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  if ('driverError' in error && error.driverError !== error) return serverError(error.driverError);
+  if (!('code' in error) || typeof error.code !== 'string') return undefined;
+  return { code: error.code, constraint: text(error, 'constraint'), severity: text(error, 'severity') };
+}
+
+function text(source: object, key: string): string | undefined {
+  const value: unknown = Reflect.get(source, key);
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Whether a statement failed because a row with that key exists; of one constraint or index when it is named. */
+export function isUniqueViolation(error: unknown, constraint?: string): boolean {
+  const found = serverError(error);
+  return found?.code === UNIQUE_VIOLATION && (constraint === undefined || found.constraint === constraint);
+}
+
+/** Whether PostgreSQL rolled the transaction back because of a concurrent one: run again, it may well succeed. */
+export function isRetryable(error: unknown): boolean {
+  const code = serverError(error)?.code;
+  return code !== undefined && ROLLED_BACK_FOR_OTHERS.has(code);
+}
+
+/** Whether the connection is what failed (SQLSTATE class 08, a server going down, a socket), not the statement. */
+export function isConnectionLoss(error: unknown): boolean {
+  if (error instanceof DatabaseUnavailableError) return true;
+  const found = serverError(error);
+  if (!found) return error instanceof Error && /^(Connection terminated|timeout expired)/.test(error.message);
+  // 53300: too many connections. 57P01 to 57P03: told to go, crashed, still starting.
+  return (
+    SOCKET_FAILURES.has(found.code) ||
+    found.severity === 'FATAL' ||
+    found.severity === 'PANIC' ||
+    /^(08|53300|57P0[1-3])/.test(found.code)
+  );
+}
+
+/** Whether PostgreSQL refused or cancelled the statement itself, so that nothing of it happened. */
+export function isStatementError(error: unknown): boolean {
+  return serverError(error)?.severity !== undefined && !isConnectionLoss(error);
+}
+
+/** Whether a prepared statement was refused because it is gone (26000) or the schema has changed since. */
+export function isStalePlan(error: unknown): boolean {
+  const code = serverError(error)?.code;
+  return (
+    code === '26000' ||
+    (code === '0A000' && error instanceof Error && error.message.includes('cached plan must not change'))
+  );
+}

@@ -1,0 +1,139 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type DataSource, MigrationExecutor, type QueryRunner } from 'typeorm';
+
+/** A migration of this build or of the database's history. */
+export interface MigrationRecord {
+  readonly name: string;
+  /** `undefined`: still pending. */
+  readonly appliedAt: Date | undefined;
+  /** False when the database has it and this build does not: a newer build has been here. */
+  readonly known: boolean;
+}
+
+/** Held by the one session that changes the schema. */
+const MIGRATION_LOCK = '7201077002';
+const LOCK_POLL_MS = 100;
+/** How long to wait for another process's migrations. */
+const LOCK_LIMIT_MS = 10 * 60_000;
+
+/** TypeORM's own table, with the time added; TypeORM creates it without only when it is missing. */
+const HISTORY_TABLE = [
+  `CREATE TABLE IF NOT EXISTS migrations (
+     id serial CONSTRAINT migrations_pkey PRIMARY KEY, "timestamp" bigint NOT NULL, name varchar NOT NULL)`,
+  `ALTER TABLE migrations ADD COLUMN IF NOT EXISTS applied_at timestamptz NOT NULL DEFAULT now()`,
+];
+
+/**
+ * Applies the pending migrations, oldest first, each in a transaction of its own. Processes that start at once
+ * take turns: the first applies, the others find nothing left to do. Answers with the names of those it applied.
+ * @throws whatever a migration throws; those before it stay applied
+ */
+export async function migrate(dataSource: DataSource): Promise<string[]> {
+  return locked(dataSource, async (runner) => {
+    for (const statement of HISTORY_TABLE) await runner.query(statement);
+    return (await executor(dataSource, runner).executePendingMigrations()).map(({ name }) => name);
+  });
+}
+
+/** Reverts the migration applied last. Answers with its name, or `undefined` if there is none. */
+export async function revert(dataSource: DataSource): Promise<string | undefined> {
+  return locked(dataSource, async (runner) => {
+    const last = (await applied(dataSource, runner)).at(-1);
+    if (last === undefined) return undefined;
+    await executor(dataSource, runner).undoLastMigration();
+    return last.name;
+  });
+}
+
+/** The migrations of this build that the database does not have yet, oldest first. */
+export async function pendingMigrations(dataSource: DataSource): Promise<string[]> {
+  const done = new Set((await applied(dataSource)).map(({ name }) => name));
+  return ownNames(dataSource).filter((name) => !done.has(name));
+}
+
+/** What was applied, in that order, then what is pending. */
+export async function migrationHistory(dataSource: DataSource): Promise<MigrationRecord[]> {
+  const own = ownNames(dataSource);
+  const done = await applied(dataSource);
+  const doneNames = new Set(done.map(({ name }) => name));
+  return [
+    ...done.map(({ name, appliedAt }) => ({ name, appliedAt, known: own.includes(name) })),
+    ...own
+      .filter((name) => !doneNames.has(name))
+      .map((name) => ({ name, appliedAt: undefined, known: true })),
+  ];
+}
+
+/** The migration applied last. */
+export async function currentMigration(dataSource: DataSource): Promise<MigrationRecord | undefined> {
+  return (await migrationHistory(dataSource)).findLast(({ appliedAt }) => appliedAt !== undefined);
+}
+
+function executor(dataSource: DataSource, runner?: QueryRunner): MigrationExecutor {
+  const found = new MigrationExecutor(dataSource, runner);
+  found.transaction = 'each';
+  return found;
+}
+
+/** Oldest first: a migration's name ends in the milliseconds of its creation. */
+function ownNames(dataSource: DataSource): string[] {
+  return dataSource.migrations
+    .map((migration) => migration.name ?? migration.constructor.name)
+    .toSorted((a, b) => Number(a.slice(-13)) - Number(b.slice(-13)));
+}
+
+async function applied(
+  dataSource: DataSource,
+  runner?: QueryRunner,
+): Promise<{ name: string; appliedAt: Date }[]> {
+  const [table] = await dataSource.query<[{ found: string | null }]>(
+    `SELECT to_regclass('migrations') AS found`,
+    [],
+    runner,
+  );
+  if (table.found === null) return [];
+  return dataSource.query(
+    // Read as JSON: a table that TypeORM's own command line made has no time.
+    `SELECT name, coalesce((to_jsonb(m) ->> 'applied_at')::timestamptz, to_timestamp("timestamp" / 1000)) AS "appliedAt"
+     FROM migrations m ORDER BY id`,
+    [],
+    runner,
+  );
+}
+
+/** Runs `work` on one session that holds the migration lock, without the limits that a request's statement has. */
+async function locked<T>(dataSource: DataSource, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+  const runner = dataSource.createQueryRunner();
+  try {
+    await runner.connect();
+    await lock(runner);
+    try {
+      await runner.query(`SET statement_timeout = 0; SET lock_timeout = 0;
+        SET idle_in_transaction_session_timeout = 0`);
+      return await work(runner);
+    } finally {
+      // Fails only on a broken connection, which has lost its settings and the lock by itself.
+      const reset = `RESET statement_timeout; RESET lock_timeout; RESET idle_in_transaction_session_timeout`;
+      await runner.query(reset).catch(() => undefined);
+      await runner.query(`SELECT pg_advisory_unlock($1)`, [MIGRATION_LOCK]).catch(() => undefined);
+    }
+  } finally {
+    await runner.release();
+  }
+}
+
+/**
+ * Asks again and again instead of waiting inside of one statement: that would hold a snapshot, and the other
+ * process's CREATE INDEX CONCURRENTLY would wait for it, and both for ever.
+ */
+async function lock(runner: QueryRunner): Promise<void> {
+  const deadline = performance.now() + LOCK_LIMIT_MS;
+  while (performance.now() < deadline) {
+    const [row] = await runner.query<[{ got: boolean }]>(`SELECT pg_try_advisory_lock($1) AS got`, [
+      MIGRATION_LOCK,
+    ]);
+    if (row.got) return;
+    await delay(LOCK_POLL_MS);
+  }
+  throw new Error('Another process has been applying migrations for ten minutes: see what it is doing');
+}

@@ -1,0 +1,131 @@
+import { Client, type CustomTypesConfig, type QueryResult } from 'pg';
+import { CONNECT_TIMEOUT_MS, SESSION_OPTIONS } from './data-source.js';
+
+/** A statement that is prepared once per connection under its name. One name, one text, for good. */
+export interface Statement {
+  /** Unique in the program and at most 63 bytes: `items.read`. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** A parameter. JSON is passed as text; a list becomes a PostgreSQL array. */
+export type StatementValue =
+  string | number | bigint | boolean | null | Uint8Array | readonly StatementValue[];
+
+/** Every column stays PostgreSQL's own text: what passes through is not parsed to be printed again. */
+const AS_TEXT: CustomTypesConfig = { getTypeParser: () => (value: unknown) => value };
+
+/** Called once: with the error, or with the rows. */
+export type Done = (error: Error | undefined, rows: unknown[]) => void;
+
+/**
+ * One connection that sends statements without waiting for the answers before them. It is used until it breaks or
+ * is retired, never mended.
+ */
+export class PipelinedSession {
+  /** Statements sent or waiting for the connection, not answered yet. */
+  busy = 0;
+  private state: 'connecting' | 'ready' | 'gone' = 'connecting';
+  private connectError: Error | undefined;
+  private corked = false;
+  private answered = 0;
+  private answeredBefore = 0;
+  private readonly client: Client;
+  /** Resolves when the connection is usable or has failed for good; answers with the failure. */
+  readonly opened: Promise<Error | undefined>;
+
+  constructor(url: string, statementTimeoutMs: number) {
+    this.client = new Client({
+      connectionString: url,
+      application_name: 'atrium statements',
+      options: SESSION_OPTIONS,
+      pipeline: true,
+      types: AS_TEXT,
+      statement_timeout: statementTimeoutMs,
+      lock_timeout: Math.ceil(statementTimeoutMs / 2),
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+    });
+    // An error event without a listener ends the process; every statement learns of it by its own callback.
+    this.client.on('error', () => this.retire());
+    this.client.on('end', () => (this.state = 'gone'));
+    this.opened = this.open();
+  }
+
+  get ready(): boolean {
+    return this.state === 'ready';
+  }
+
+  /** Takes no more statements. */
+  get gone(): boolean {
+    return this.state === 'gone';
+  }
+
+  private async open(): Promise<Error | undefined> {
+    try {
+      await this.client.connect();
+      if (this.state === 'connecting') this.state = 'ready';
+      return undefined;
+    } catch (error) {
+      this.state = 'gone';
+      this.connectError = error instanceof Error ? error : new Error(String(error));
+      // Fails the statements that waited for the connection.
+      this.client.connection.stream.destroy();
+      return this.connectError;
+    }
+  }
+
+  /** Sends a statement behind those under way. Statements are answered in the order in which they were sent. */
+  send(statement: Statement, values: readonly StatementValue[], done: Done): void {
+    this.busy++;
+    this.cork();
+    let settled = false;
+    const { name, text } = statement;
+    const query = { name, text, values: values as StatementValue[] };
+    // pg's types know of an error or a result; it passes null or undefined for the other.
+    this.client.query(query, (error: Error | null | undefined, result: QueryResult | undefined) => {
+      // pg calls twice for a value that it cannot encode.
+      if (settled) return;
+      settled = true;
+      this.busy--;
+      this.answered++;
+      if (error) done(this.connectError ?? error, []);
+      else done(undefined, result?.rows ?? []);
+    });
+  }
+
+  /** What all requests of one turn of the event loop send leaves in one write. */
+  private cork(): void {
+    if (this.corked) return;
+    this.corked = true;
+    const { stream } = this.client.connection;
+    stream.cork();
+    setImmediate(() => {
+      this.corked = false;
+      stream.uncork();
+    });
+  }
+
+  /** Takes no more statements; closes once those under way are answered. */
+  retire(): void {
+    if (this.state === 'gone') return;
+    this.state = 'gone';
+    this.client.end().catch(() => undefined);
+  }
+
+  /** Like `retire`; resolves when the connection is closed. */
+  async close(): Promise<void> {
+    this.state = 'gone';
+    await this.client.end().catch(() => undefined);
+  }
+
+  /**
+   * To be called at an interval longer than any statement may take: breaks the connection if statements wait and
+   * none was answered since the last call, because then the other end is gone without a word.
+   */
+  checkProgress(): void {
+    if (this.busy > 0 && this.answered === this.answeredBefore)
+      this.client.connection.stream.destroy(new Error('Connection terminated: the database does not answer'));
+    this.answeredBefore = this.answered;
+  }
+}

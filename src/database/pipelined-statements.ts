@@ -1,0 +1,164 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { DatabaseBusyError, DatabaseUnavailableError, isConnectionLoss, isStalePlan } from './errors.js';
+import { PipelinedSession, type Statement, type StatementValue } from './pipelined-session.js';
+
+export type { Statement, StatementValue } from './pipelined-session.js';
+
+/** Where and how statements are run. */
+export interface PipelineOptions {
+  readonly url: string;
+  readonly statementTimeoutMs: number;
+  /** Connections, opened as they are needed. */
+  readonly connections?: number;
+  /** Statements that may wait for an answer; the next is refused. */
+  readonly maxWaiting?: number;
+}
+
+const CONNECTIONS = 3;
+const MAX_WAITING = 4_096;
+/** After a connection could not be opened: how long until the next attempt, doubling. */
+const BACKOFF_MS = { first: 50, last: 1_000 };
+/** What a statement may take past its own time limit until its connection counts as dead. */
+const SILENCE_MS = 5_000;
+
+/**
+ * The hot path to the database: single statements, each a transaction of its own, prepared by name and sent over a
+ * few connections without waiting for the answers before them. Columns come as PostgreSQL's text or null, times in
+ * UTC. Not for anything slow: it would hold up the statements behind it on its connection.
+ */
+@Injectable()
+export class PipelinedStatements implements OnApplicationShutdown {
+  private readonly sessions: PipelinedSession[] = [];
+  private readonly connections: number;
+  private readonly maxWaiting: number;
+  private readonly watchdog: NodeJS.Timeout;
+  private failures = 0;
+  private retryAt = 0;
+  private lastFailure: Error | undefined;
+  private count = 0;
+  private closing: Promise<void> | undefined;
+  private whenIdle: (() => void) | undefined;
+
+  constructor(private readonly options: PipelineOptions) {
+    this.connections = options.connections ?? CONNECTIONS;
+    this.maxWaiting = options.maxWaiting ?? MAX_WAITING;
+    this.watchdog = setInterval(() => {
+      for (const session of this.sessions) session.checkProgress();
+    }, options.statementTimeoutMs + SILENCE_MS).unref();
+  }
+
+  /** Statements that wait for their answer. */
+  get waiting(): number {
+    return this.count;
+  }
+
+  /**
+   * Runs one statement. Statements of one caller may overtake each other unless each is awaited.
+   * @throws {DatabaseBusyError} too many are waiting; it was not sent
+   * @throws {DatabaseUnavailableError} there is no connection, or it broke before the answer: a write may have happened
+   * @throws {import('pg').DatabaseError} the statement's own error, with its SQLSTATE in `code`
+   */
+  run<Row>(statement: Statement, values: readonly StatementValue[] = []): Promise<Row[]> {
+    return new Promise<Row[]>((resolve, reject) => {
+      if (this.closing) throw new DatabaseUnavailableError('Atrium is shutting down');
+      if (this.count >= this.maxWaiting) throw new DatabaseBusyError(this.maxWaiting);
+      this.count++;
+      this.send(statement, values, true, (error, rows) => {
+        this.count--;
+        if (error) reject(error);
+        else resolve(rows as Row[]);
+        if (this.count === 0) this.whenIdle?.();
+      });
+    });
+  }
+
+  private send(
+    statement: Statement,
+    values: readonly StatementValue[],
+    first: boolean,
+    done: (error: Error | undefined, rows: unknown[]) => void,
+  ): void {
+    const session = this.choose();
+    if (!session) {
+      done(new DatabaseUnavailableError('The database cannot be reached', { cause: this.lastFailure }), []);
+      return;
+    }
+    session.send(statement, values, (error, rows) => {
+      if (!error) {
+        done(undefined, rows);
+      } else if (isStalePlan(error)) {
+        // The schema changed under the prepared statement, or a pooler dropped it. It was refused before it ran,
+        // so it can be sent again; the connection's other statements are as stale.
+        this.remove(session);
+        session.retire();
+        if (first) this.send(statement, values, false, done);
+        else done(error, []);
+      } else if (isConnectionLoss(error)) {
+        this.remove(session);
+        session.retire();
+        done(new DatabaseUnavailableError('The connection to the database broke', { cause: error }), []);
+      } else {
+        done(error, []);
+      }
+    });
+  }
+
+  /** The least busy connection, opening one more when all are busy. None while the database cannot be reached. */
+  private choose(): PipelinedSession | undefined {
+    let best: PipelinedSession | undefined;
+    for (const session of [...this.sessions]) {
+      if (session.gone) this.remove(session);
+      else if (!best || rank(session) < rank(best)) best = session;
+    }
+    const full = this.sessions.length >= this.connections;
+    if (best?.busy === 0 || full || this.isBackingOff()) return best;
+    const opened = this.open();
+    // A statement does not wait for a connection to open while another could carry it.
+    return best ?? opened;
+  }
+
+  private isBackingOff(): boolean {
+    return this.failures > 0 && performance.now() < this.retryAt;
+  }
+
+  private open(): PipelinedSession {
+    const session = new PipelinedSession(this.options.url, this.options.statementTimeoutMs);
+    this.sessions.push(session);
+    void session.opened.then((failure) => {
+      if (!failure) {
+        this.failures = 0;
+        return;
+      }
+      this.remove(session);
+      this.lastFailure = failure;
+      const wait = Math.min(BACKOFF_MS.first * 2 ** this.failures++, BACKOFF_MS.last);
+      this.retryAt = performance.now() + wait;
+    });
+    return session;
+  }
+
+  private remove(session: PipelinedSession): void {
+    const index = this.sessions.indexOf(session);
+    if (index >= 0) this.sessions.splice(index, 1);
+  }
+
+  /** Takes no more statements, answers those under way, closes the connections. Safe to call twice. */
+  close(): Promise<void> {
+    return (this.closing ??= this.closeOnce());
+  }
+
+  private async closeOnce(): Promise<void> {
+    if (this.count > 0) await new Promise<void>((resolve) => (this.whenIdle = resolve));
+    clearInterval(this.watchdog);
+    await Promise.all(this.sessions.splice(0).map((session) => session.close()));
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return this.close();
+  }
+}
+
+/** Connections that are still opening come last. */
+function rank(session: PipelinedSession): number {
+  return session.ready ? session.busy : session.busy + 1e6;
+}

@@ -1,0 +1,31 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import { isRetryable } from './errors.js';
+
+/** Attempts in all, and the longest wait before the next one per attempt made, in ms. */
+const ATTEMPTS = 5;
+const BACKOFF_MS = 20;
+
+/** Runs work in one transaction, again when PostgreSQL sacrificed it for a concurrent one. */
+@Injectable()
+export class Transactions {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /**
+   * Commits what `work` did and answers with what it answered; any error rolls everything back and is thrown on.
+   * After a serialization failure (40001) or a deadlock (40P01), and after nothing else, `work` runs again, up to
+   * five times in all: outside of the database it must not do what cannot be done twice.
+   */
+  async run<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.dataSource.transaction(work);
+      } catch (error) {
+        if (attempt === ATTEMPTS || !isRetryable(error)) throw error;
+        // Random, so that the two who met do not meet again.
+        await delay(Math.random() * BACKOFF_MS * attempt);
+      }
+    }
+  }
+}
