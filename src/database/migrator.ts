@@ -106,7 +106,7 @@ async function locked<T>(dataSource: DataSource, work: (runner: QueryRunner) => 
   const runner = dataSource.createQueryRunner();
   try {
     await runner.connect();
-    await lock(runner);
+    await lock(dataSource, runner);
     try {
       await runner.query(`SET statement_timeout = 0; SET lock_timeout = 0;
         SET idle_in_transaction_session_timeout = 0`);
@@ -126,12 +126,11 @@ async function locked<T>(dataSource: DataSource, work: (runner: QueryRunner) => 
  * Asks again and again instead of waiting inside of one statement: that would hold a snapshot, and the other
  * process's CREATE INDEX CONCURRENTLY would wait for it, and both for ever.
  */
-async function lock(runner: QueryRunner): Promise<void> {
+async function lock(dataSource: DataSource, runner: QueryRunner): Promise<void> {
+  const sql = `SELECT pg_try_advisory_lock($1) AS got`;
   const deadline = performance.now() + LOCK_LIMIT_MS;
   while (performance.now() < deadline) {
-    const [row] = await runner.query<[{ got: boolean }]>(`SELECT pg_try_advisory_lock($1) AS got`, [
-      MIGRATION_LOCK,
-    ]);
+    const [row] = await dataSource.query<[{ got: boolean }]>(sql, [MIGRATION_LOCK], runner);
     if (row.got) return;
     await delay(LOCK_POLL_MS);
   }
