@@ -34,3 +34,13 @@ export const CurrentPrincipal = createParamDecorator(
   (_: unknown, context: ExecutionContext): Principal =>
     context.switchToHttp().getRequest<AuthenticatedRequest>().user,
 );
+
+/** The bearer token of a request (RFC 6750, section 2.1), unverified; `undefined` without one. */
+export function bearerToken(request: Request): string | undefined {
+  return /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
+}
+
+/** {@link bearerToken} as a parameter, for public routes that make use of a token. */
+export const Bearer = createParamDecorator((_: unknown, context: ExecutionContext): string | undefined =>
+  bearerToken(context.switchToHttp().getRequest<Request>()),
+);

@@ -1,3 +1,5 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { Request } from 'express';
 import { Problem } from './problem.js';
 
 /** What `If-Match` demands: any current version, or one of these. */
@@ -48,3 +50,8 @@ function parseTags(
     return { weak: match[1] !== undefined, value: match[2] ?? '' };
   });
 }
+
+/** The request's `If-Match`, read; `undefined` without one. */
+export const IfMatch = createParamDecorator((_: unknown, context: ExecutionContext) =>
+  parseIfMatch(context.switchToHttp().getRequest<Request>().headers['if-match']),
+);

@@ -18,6 +18,7 @@ export class AtriumHttpAdapter extends ExpressAdapter {
         return response.end();
       }
     }
+    if (body.json === '') return response.end();
     response.setHeader('Content-Type', 'application/json; charset=utf-8');
     return response.end(body.json);
   }

@@ -14,6 +14,11 @@ export class Representation<T> {
     readonly meta: { readonly version?: number; readonly cursor?: string; readonly location?: string } = {},
   ) {}
 
+  /** No content, but headers. */
+  static empty(meta: { cursor?: string } = {}): Representation<never> {
+    return new Representation<never>('', meta);
+  }
+
   /** A representation of an object that is at hand. */
   static of<T>(value: T, meta: { version?: number; cursor?: string; location?: string } = {}): Representation<T> {
     return new Representation<T>(JSON.stringify(value), meta);

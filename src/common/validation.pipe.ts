@@ -19,7 +19,8 @@ export class ValidationPipe implements PipeTransform {
   transform(value: unknown, { type, metatype }: ArgumentMetadata): unknown {
     if ((type !== 'body' && type !== 'query') || BUILT_IN.includes(metatype)) return value;
     const dto = metatype as Dto;
-    return validated(type === 'body' ? assign(dto, value) : plainToInstance(dto, value ?? {}));
+    // Without a body, each missing field is named.
+    return validated(type === 'body' ? assign(dto, value === undefined ? {} : value) : plainToInstance(dto, value ?? {}));
   }
 }
 

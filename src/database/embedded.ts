@@ -63,9 +63,21 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
   return { url: user.url(port), stop: () => user.leave() };
 }
 
-/** Deletes an embedded server's data for good, wherever it is kept. Stop the server first. */
-export async function removeEmbedded(dataDir: string): Promise<void> {
+/**
+ * Deletes an embedded server's data for good, wherever it is kept. A server that was left running is stopped first;
+ * one that a process uses is left alone. Answers with whether the data is gone.
+ */
+export async function removeEmbedded(dataDir: string): Promise<boolean> {
+  const log = () => undefined;
+  const home = await prepareHome(dataDir, log);
+  if (await findServer(home)) {
+    const user = new ServerUser(home, await locateBinaries(home), { dataDir, log }, await readPassword(home));
+    await user.join();
+    await user.leave();
+    if (await findServer(home)) return false;
+  }
   await removeHome(dataDir);
+  return true;
 }
 
 /** This process's share in the server. */

@@ -1,5 +1,6 @@
 import { User } from '../accounts/user.entity.js';
 import { Event } from '../events/event.entity.js';
+import { StreamHistory } from '../events/stream-history.entity.js';
 import { Stream } from '../events/stream.entity.js';
 import { Item } from '../items/item.entity.js';
 import { Session } from '../sessions/session.entity.js';
@@ -7,4 +8,4 @@ import { Membership } from '../workspaces/membership.entity.js';
 import { Workspace } from '../workspaces/workspace.entity.js';
 
 /** Every entity, by name: TypeORM's globs would load them a second time under a test runner. */
-export const entities = [User, Session, Workspace, Membership, Stream, Event, Item];
+export const entities = [User, Session, Workspace, Membership, Stream, StreamHistory, Event, Item];

@@ -21,8 +21,9 @@ export class Session {
   @Column('integer', { default: 1 })
   generation: number;
 
-  @Column('timestamptz', { name: 'rotated_at', default: () => 'now()' })
-  rotatedAt: Date;
+  /** When each of the latest rotations happened, newest first; the first is the last use. */
+  @Column('timestamptz', { array: true })
+  rotations: Date[];
 
   @Column('timestamptz', { name: 'created_at', default: () => 'now()' })
   createdAt: Date;

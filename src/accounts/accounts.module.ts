@@ -1,0 +1,17 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { DatabaseModule } from '../database/database.module.js';
+import { AccountCreation } from './account-creation.js';
+import { AccountsService } from './accounts.service.js';
+import { MeController } from './me.controller.js';
+import { Passwords } from './passwords.js';
+import { User } from './user.entity.js';
+
+/** People and their accounts. */
+@Module({
+  imports: [DatabaseModule, TypeOrmModule.forFeature([User])],
+  controllers: [MeController],
+  providers: [AccountsService, AccountCreation, Passwords],
+  exports: [AccountsService, AccountCreation],
+})
+export class AccountsModule {}

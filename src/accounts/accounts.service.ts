@@ -1,0 +1,64 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import type { Repository } from 'typeorm';
+import type { Principal } from '../common/access.js';
+import { newId } from '../common/identifiers.js';
+import { Unauthenticated } from '../common/problem.js';
+import { Representation } from '../common/representation.js';
+import { isUniqueViolation } from '../database/errors.js';
+import { Transactions } from '../database/transactions.js';
+import { AccountCreation } from './account-creation.js';
+import { toUserResponse, type UserResponse } from './accounts.dto.js';
+import { EmailTaken, InvalidCredentials } from './accounts.errors.js';
+import { normaliseEmail } from './email.js';
+import { Passwords } from './passwords.js';
+import { User } from './user.entity.js';
+
+/** Accounts: creating them, proving that one is yours, reading your own. */
+@Injectable()
+export class AccountsService {
+  constructor(
+    @InjectRepository(User) private readonly users: Repository<User>,
+    private readonly transactions: Transactions,
+    private readonly passwords: Passwords,
+    private readonly creation: AccountCreation,
+  ) {}
+
+  /**
+   * Creates an account with everything that belongs to it.
+   * @throws {EmailTaken}
+   */
+  async create(input: { email: string; password: string; name?: string | null }): Promise<User> {
+    const passwordHash = await this.passwords.hash(input.password);
+    const id = newId();
+    const email = normaliseEmail(input.email);
+    try {
+      return await this.transactions.run(async (manager) => {
+        await manager.insert(User, { id, email, name: input.name ?? null, passwordHash });
+        const user = await manager.findOneByOrFail(User, { id });
+        await this.creation.run(manager, user);
+        return user;
+      });
+    } catch (error) {
+      if (isUniqueViolation(error, 'users_email_key')) throw new EmailTaken();
+      throw error;
+    }
+  }
+
+  /**
+   * The account behind an address and a password. Unknown and known addresses take the same time.
+   * @throws {InvalidCredentials}
+   */
+  async authenticate(email: string, password: string): Promise<User> {
+    const user = await this.users.findOneBy({ email: normaliseEmail(email) });
+    if (!(await this.passwords.matches(user?.passwordHash, password)) || !user) throw new InvalidCredentials();
+    return user;
+  }
+
+  /** The caller's own account. */
+  async me(principal: Principal): Promise<Representation<UserResponse>> {
+    const user = await this.users.findOneBy({ id: principal.id });
+    if (!user) throw new Unauthenticated('This account is gone.');
+    return Representation.of(toUserResponse(user), { version: user.version });
+  }
+}

@@ -1,0 +1,32 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { AccountsModule } from './accounts/accounts.module.js';
+import { CommonModule } from './common/common.module.js';
+import type { AtriumConfig } from './config/config.js';
+import { ConfigModule } from './config/config.module.js';
+import { DatabaseModule } from './database/database.module.js';
+import { EventsModule } from './events/events.module.js';
+import { ItemsModule } from './items/items.module.js';
+import { HealthModule } from './observability/health/health.module.js';
+import { SessionsModule } from './sessions/sessions.module.js';
+import { WorkspacesModule } from './workspaces/workspaces.module.js';
+
+/** The map of Atrium: what it consists of. */
+@Module({})
+export class AppModule {
+  static register(config: AtriumConfig): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        ConfigModule.register(config),
+        CommonModule,
+        DatabaseModule,
+        EventsModule,
+        AccountsModule,
+        SessionsModule,
+        WorkspacesModule,
+        ItemsModule,
+        HealthModule,
+      ],
+    };
+  }
+}

@@ -1,0 +1,54 @@
+import { ConsoleLogger } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { NextFunction, Request, Response } from 'express';
+import helmet from 'helmet';
+import { AppModule } from './app.module.js';
+import { jsonBody } from './common/body.js';
+import { AtriumHttpAdapter } from './common/http-adapter.js';
+import { Lifecycle } from './common/lifecycle.js';
+import { ProblemFilter } from './common/problem.filter.js';
+import { requestId } from './common/request-id.js';
+import { ValidationPipe } from './common/validation.pipe.js';
+import type { AtriumConfig } from './config/config.js';
+import { databaseProblem } from './database-problem.js';
+import { serveReference } from './reference.js';
+
+const LEVELS = ['fatal', 'error', 'warn', 'log', 'debug'] as const;
+/** What a browser's script may read of an answer, besides the safelisted. */
+const EXPOSED_HEADERS = ['ETag', 'Location', 'Retry-After', 'Stream-Cursor', 'X-Request-Id'];
+
+/**
+ * Builds the application, ready to listen. `config.database.url` must be set by now.
+ * The caller closes it.
+ */
+export async function createApplication(config: AtriumConfig): Promise<NestExpressApplication> {
+  const logger = new ConsoleLogger({
+    json: config.environment === 'production',
+    logLevels: LEVELS.slice(0, LEVELS.indexOf(config.logLevel) + 1),
+  });
+  const app = await NestFactory.create<NestExpressApplication>(
+    AppModule.register(config),
+    new AtriumHttpAdapter(),
+    { bodyParser: false, logger },
+  );
+  app.disable('x-powered-by');
+  app.disable('etag'); // versions are the only entity tags
+  const lifecycle = app.get(Lifecycle);
+  app.use((_: Request, response: Response, next: NextFunction) => {
+    if (lifecycle.draining) response.setHeader('Connection', 'close');
+    next();
+  });
+  app.use(requestId);
+  app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
+  app.enableCors({
+    origin: config.http.corsOrigins.includes('*') ? '*' : [...config.http.corsOrigins],
+    exposedHeaders: EXPOSED_HEADERS,
+    maxAge: 600,
+  });
+  app.use(...jsonBody(config.http.bodyLimitBytes));
+  app.useGlobalPipes(new ValidationPipe());
+  app.useGlobalFilters(new ProblemFilter(databaseProblem));
+  if (config.apiDocs) serveReference(app);
+  return app;
+}

@@ -1,0 +1,15 @@
+import { Module } from '@nestjs/common';
+import { DatabaseModule } from '../database/database.module.js';
+import { Announcements } from './announcements.js';
+import { Epoch } from './epoch.js';
+import { EventAppends } from './event-appends.js';
+import { StreamTail } from './stream-tail.js';
+import { Streams } from './streams.js';
+
+/** The ordered event log of every workspace. Knows no feature. */
+@Module({
+  imports: [DatabaseModule],
+  providers: [Announcements, Epoch, EventAppends, Streams, StreamTail],
+  exports: [Announcements, Epoch, EventAppends, Streams, StreamTail],
+})
+export class EventsModule {}

@@ -1,0 +1,155 @@
+import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { AtriumConfig } from '../config/config.js';
+import { Announcements } from './announcements.js';
+import { Epoch } from './epoch.js';
+import { FollowedStream } from './followed-stream.js';
+import type { StreamEvent } from './stream-event.js';
+import { Streams } from './streams.js';
+
+/** Receives the events of followed streams: each once, in order of `seq`, without gaps. */
+export interface TailListener {
+  onEvents(stream: FollowedStream, events: readonly StreamEvent[]): void;
+  /** The history of the stream is another one now; what was known of it is void. */
+  onReset(stream: FollowedStream): void;
+}
+
+/** An announcement that overtook another waits this long for it before the database is asked. */
+const OVERTAKING_MS = 20;
+
+/**
+ * Follows streams for this instance. Announcements make it fast; the sweep, which compares the heads in the
+ * database with what was handed on, makes it complete: a lost announcement or a crash between commit and
+ * announcement costs at most `STREAM_SWEEP_MS`, never an event.
+ */
+@Injectable()
+export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly logger = new Logger(StreamTail.name);
+  private readonly followed = new Map<string, { followers: number; stream: Promise<FollowedStream> }>();
+  private readonly live = new Map<string, FollowedStream>();
+  private readonly filling = new Set<string>();
+  private readonly listeners: TailListener[] = [];
+  private sweepTimer: NodeJS.Timeout | undefined;
+  private sweeping = false;
+  private stopped = false;
+
+  constructor(
+    private readonly streams: Streams,
+    private readonly epoch: Epoch,
+    private readonly config: AtriumConfig,
+    announcements: Announcements,
+  ) {
+    announcements.listen((events) => this.announced(events));
+  }
+
+  onApplicationBootstrap(): void {
+    this.sweepTimer = setInterval(() => void this.sweep(), this.config.streams.sweepMs).unref();
+  }
+
+  onApplicationShutdown(): void {
+    this.stopped = true;
+    clearInterval(this.sweepTimer);
+  }
+
+  listen(listener: TailListener): void {
+    this.listeners.push(listener);
+  }
+
+  /** Starts following, or joins those who do already; from its present head on. Undone by {@link unfollow}. */
+  async follow(streamId: string): Promise<FollowedStream> {
+    let following = this.followed.get(streamId);
+    if (!following) {
+      following = { followers: 0, stream: this.start(streamId) };
+      this.followed.set(streamId, following);
+    }
+    following.followers++; // before the wait, so that nobody lets go meanwhile
+    try {
+      return await following.stream;
+    } catch (error) {
+      this.unfollow(streamId);
+      throw error;
+    }
+  }
+
+  /** Ends one {@link follow}; the last one lets the stream go. */
+  unfollow(streamId: string): void {
+    const following = this.followed.get(streamId);
+    if (!following || --following.followers > 0) return;
+    this.followed.delete(streamId);
+    this.live.delete(streamId);
+  }
+
+  private async start(streamId: string): Promise<FollowedStream> {
+    const head = (await this.streams.heads([streamId])).get(streamId) ?? 0;
+    const stream = new FollowedStream(streamId, head);
+    if (this.followed.has(streamId)) this.live.set(streamId, stream);
+    return stream;
+  }
+
+  private announced(events: readonly StreamEvent[]): void {
+    const [first] = events;
+    if (first === undefined || this.live.size === 0) return;
+    const byStream = Map.groupBy(events, (event) => event.streamId);
+    for (const [streamId, group] of byStream) {
+      const stream = this.live.get(streamId);
+      if (!stream) continue;
+      this.handOn(stream, group);
+      if (stream.hasGap && !this.filling.has(streamId)) {
+        this.filling.add(streamId);
+        setTimeout(() => void this.fill(stream), OVERTAKING_MS).unref();
+      }
+    }
+  }
+
+  private handOn(stream: FollowedStream, events: readonly StreamEvent[]): void {
+    const due = stream.receive(events);
+    if (due.length > 0) for (const listener of this.listeners) listener.onEvents(stream, due);
+  }
+
+  /** Reads what lies between the position and what is known to exist. */
+  private async fill(stream: FollowedStream): Promise<void> {
+    try {
+      if (stream.hasGap) await this.readOn(stream);
+    } catch (error) {
+      // The sweep tries again.
+      this.logger.warn(`Cannot read on in stream ${stream.id}: ${(error as Error).message}`);
+    } finally {
+      this.filling.delete(stream.id);
+    }
+  }
+
+  private async readOn(stream: FollowedStream): Promise<void> {
+    for (;;) {
+      if (this.stopped || this.live.get(stream.id) !== stream) return;
+      const events = await this.streams.read(stream.id, stream.position);
+      if (events.length === 0) return;
+      this.handOn(stream, events);
+    }
+  }
+
+  /** Compares the heads of all followed streams with their positions, in one statement. */
+  private async sweep(): Promise<void> {
+    if (this.sweeping || this.live.size === 0) return;
+    this.sweeping = true;
+    try {
+      // The positions of before the question: announcements go on while it is under way.
+      const asked = [...this.live.values()].map((stream) => ({ stream, position: stream.position }));
+      const heads = await this.streams.heads(asked.map(({ stream }) => stream.id));
+      for (const { stream, position } of asked) {
+        const head = heads.get(stream.id) ?? 0;
+        if (head < position) await this.reset(stream, head);
+        else if (head > stream.position) await this.readOn(stream);
+      }
+    } catch (error) {
+      this.logger.warn(`Cannot sweep the streams: ${(error as Error).message}`);
+    } finally {
+      this.sweeping = false;
+    }
+  }
+
+  /** The database knows less than this instance: it was restored, or a failover lost commits. */
+  private async reset(stream: FollowedStream, head: number): Promise<void> {
+    await this.epoch.refresh();
+    stream.restart(head);
+    for (const listener of this.listeners) listener.onReset(stream);
+  }
+}

@@ -1,0 +1,107 @@
+import pg from 'pg';
+import { DatabaseBusyError, isConnectionLoss, isRetryable } from '../database/errors.js';
+import type { PipelinedStatements, Statement } from '../database/pipelined-statements.js';
+
+/** One kind of write that many callers may share a statement for. */
+export interface CombinableWrite<Input extends object> {
+  /**
+   * Takes one parameter, a JSON array of inputs each with its index `n`, and answers one row per input with
+   * that `n`, written or not.
+   */
+  readonly statement: Statement;
+  /** Inputs with the same key never share a batch: a statement can change a row only once. */
+  keyOf?(input: Input): string;
+}
+
+interface Waiting<Input, Row> {
+  readonly input: Input;
+  resolve(row: Row): void;
+  reject(error: unknown): void;
+}
+
+const MAX_BATCH = 256;
+const MAX_WAITING = 8_192;
+const MAX_ATTEMPTS = 3;
+
+/**
+ * Combines the writes of many callers into one statement, round trip and flush: while one batch is on its way
+ * to the database, what arrives waits for the next. Every caller gets its own row. A batch that the database
+ * refuses is replayed one by one, so that nobody's write fails for a neighbour; a batch whose connection is
+ * lost is not, since it may have been committed.
+ */
+export class WriteCombiner<Input extends object, Row extends { n: string }> {
+  private waiting: Waiting<Input, Row>[] = [];
+  private underWay = false;
+
+  /** @param committed told of each batch's rows, in order, before its callers are */
+  constructor(
+    private readonly statements: PipelinedStatements,
+    private readonly write: CombinableWrite<Input>,
+    private readonly committed: (rows: readonly Row[]) => void,
+  ) {}
+
+  /**
+   * @returns the statement's row for this input, after the commit
+   * @throws {DatabaseBusyError} when too many are waiting already; nothing was written
+   */
+  run(input: Input): Promise<Row> {
+    return new Promise((resolve, reject) => {
+      if (this.waiting.length >= MAX_WAITING) {
+        reject(new DatabaseBusyError(MAX_WAITING));
+        return;
+      }
+      this.waiting.push({ input, resolve, reject });
+      if (this.underWay) return;
+      this.underWay = true;
+      // What else the event loop brings in this turn shares the first batch.
+      setImmediate(() => void this.drain());
+    });
+  }
+
+  private async drain(): Promise<void> {
+    while (this.waiting.length > 0) await this.send(this.nextBatch());
+    this.underWay = false;
+  }
+
+  private nextBatch(): Waiting<Input, Row>[] {
+    const { keyOf } = this.write;
+    if (!keyOf) return this.waiting.splice(0, MAX_BATCH);
+    const keys = new Set<string>();
+    const batch: Waiting<Input, Row>[] = [];
+    const later: Waiting<Input, Row>[] = [];
+    for (const entry of this.waiting) {
+      const key = keyOf(entry.input);
+      if (batch.length < MAX_BATCH && !keys.has(key)) batch.push(entry);
+      else later.push(entry);
+      keys.add(key); // also of those left for later, so that they keep their order
+    }
+    this.waiting = later;
+    return batch;
+  }
+
+  private async send(batch: Waiting<Input, Row>[], attempt = 1): Promise<void> {
+    try {
+      const rows = await this.execute(batch);
+      batch.forEach((entry, n) => entry.resolve(rows[n] as Row));
+    } catch (error) {
+      if (isRefusal(error) && batch.length > 1) for (const entry of batch) await this.send([entry]);
+      else if (isRetryable(error) && attempt < MAX_ATTEMPTS) await this.send(batch, attempt + 1);
+      else for (const entry of batch) entry.reject(error);
+    }
+  }
+
+  private async execute(batch: Waiting<Input, Row>[]): Promise<Row[]> {
+    const parameter = JSON.stringify(batch.map(({ input }, n) => ({ n, ...input })));
+    const rows = await this.statements.run<Row>(this.write.statement, [parameter]);
+    if (rows.length !== batch.length)
+      throw new Error(`${this.write.statement.name} answered ${rows.length} rows to ${batch.length} inputs`);
+    rows.sort((a, b) => Number(a.n) - Number(b.n));
+    this.committed(rows);
+    return rows;
+  }
+}
+
+/** PostgreSQL itself said no, so nothing of the statement was kept. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && !isConnectionLoss(error);
+}

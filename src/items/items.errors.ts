@@ -1,0 +1,15 @@
+import { NotFound } from '../common/problem.js';
+
+/** 404 `not_found`: no such item, or none that the caller may see. */
+export class ItemNotFound extends NotFound {
+  constructor() {
+    super('There is no such item, or it is not yours to see.');
+  }
+}
+
+/** 404 `not_found`: the workspace of a list or of a new item. */
+export class ItemWorkspaceNotFound extends NotFound {
+  constructor() {
+    super('There is no such workspace, or you are not a member of it.');
+  }
+}

@@ -1,0 +1,13 @@
+import { Module } from '@nestjs/common';
+import { DatabaseModule } from '../database/database.module.js';
+import { EventsModule } from '../events/events.module.js';
+import { ItemsController } from './items.controller.js';
+import { ItemsService } from './items.service.js';
+
+/** Versioned JSON documents. */
+@Module({
+  imports: [DatabaseModule, EventsModule],
+  controllers: [ItemsController],
+  providers: [ItemsService],
+})
+export class ItemsModule {}

@@ -1,0 +1,172 @@
+import { Injectable } from '@nestjs/common';
+import type { Principal } from '../common/access.js';
+import type { VersionCondition } from '../common/conditional.js';
+import { newId } from '../common/identifiers.js';
+import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor } from '../common/pagination.js';
+import { Forbidden, VersionMismatch } from '../common/problem.js';
+import { Representation } from '../common/representation.js';
+import { PipelinedStatements } from '../database/pipelined-statements.js';
+import { Announcements } from '../events/announcements.js';
+import { formatCursor } from '../events/cursor.js';
+import { Epoch } from '../events/epoch.js';
+import { type CombinableWrite, WriteCombiner } from '../events/write-combiner.js';
+import {
+  type CreateItemRequest,
+  type ItemList,
+  type ItemResponse,
+  type ItemRow,
+  type ListItemsQuery,
+  toItemResponse,
+  type UpdateItemRequest,
+} from './items.dto.js';
+import { ItemNotFound, ItemWorkspaceNotFound } from './items.errors.js';
+import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, toItemEvent, type WrittenItemRow } from './items.events.js';
+import {
+  type ChangeInput,
+  CREATE_ITEMS,
+  type CreateInput,
+  DELETE_ITEMS,
+  LIST_ITEMS,
+  READ_ITEM,
+  UPDATE_ITEMS,
+  type UpdateInput,
+} from './items.sql.js';
+
+/** A combined statement's answer to one write; the item's columns are null where nothing was written. */
+type WriteRow = { n: string; role: string | null; found_version?: string | null } & (
+  | WrittenItemRow
+  | { seq: null }
+);
+
+/** Documents: read and written in one statement each, the membership check inside it. */
+@Injectable()
+export class ItemsService {
+  private readonly creates: WriteCombiner<CreateInput, WriteRow>;
+  private readonly updates: WriteCombiner<UpdateInput, WriteRow>;
+  private readonly deletes: WriteCombiner<ChangeInput, WriteRow>;
+
+  constructor(
+    private readonly statements: PipelinedStatements,
+    private readonly announcements: Announcements,
+    private readonly epoch: Epoch,
+  ) {
+    this.creates = this.combiner(CREATE_ITEMS, ITEM_CREATED);
+    this.updates = this.combiner(UPDATE_ITEMS, ITEM_UPDATED);
+    this.deletes = this.combiner(DELETE_ITEMS, ITEM_DELETED);
+  }
+
+  /**
+   * @throws {ItemWorkspaceNotFound}
+   * @throws {Forbidden} for a viewer
+   */
+  async create(principal: Principal, request: CreateItemRequest): Promise<Representation<ItemResponse>> {
+    const { title, type, data, workspaceId } = request;
+    const row = await this.creates.run({
+      id: newId(),
+      event_id: newId(),
+      principal_id: principal.id,
+      workspace_id: workspaceId,
+      type,
+      title,
+      data,
+    });
+    if (row.role === null) throw new ItemWorkspaceNotFound();
+    return this.written(row, (item) => `/v1/items/${item.id}`);
+  }
+
+  /** @throws {ItemNotFound} */
+  async read(principal: Principal, id: string): Promise<Representation<ItemResponse>> {
+    const [row] = await this.statements.run<ItemRow & { head: string }>(READ_ITEM, [id, principal.id]);
+    if (!row) throw new ItemNotFound();
+    return new Representation(toItemResponse(row), {
+      version: Number(row.version),
+      cursor: formatCursor(this.epoch.current, Number(row.head)),
+    });
+  }
+
+  /** @throws {ItemWorkspaceNotFound} */
+  async list(principal: Principal, query: ListItemsQuery): Promise<Representation<ItemList>> {
+    const limit = query.limit ?? DEFAULT_LIMIT;
+    const rows = await this.statements.run<ItemRow & { head: string }>(LIST_ITEMS, [
+      principal.id,
+      query.workspaceId ?? null,
+      decodePageCursor(query.cursor),
+      limit + 1,
+    ]);
+    const [first] = rows;
+    if (!first) throw new ItemWorkspaceNotFound();
+    const items = (first.id as string | null) === null ? [] : rows.slice(0, limit);
+    const last = items.at(-1);
+    const nextCursor = rows.length > limit && last ? `"${encodePageCursor(last.id)}"` : 'null';
+    return new Representation(`{"data":[${items.map(toItemResponse).join(',')}],"nextCursor":${nextCursor}}`, {
+      cursor: formatCursor(this.epoch.current, Number(first.head)),
+    });
+  }
+
+  /**
+   * Applies a merge patch to the item as it is at that moment, so patches of different keys all survive.
+   * @throws {ItemNotFound}
+   * @throws {Forbidden} for a viewer
+   * @throws {VersionMismatch} if `ifMatch` does not hold
+   */
+  async update(
+    principal: Principal,
+    id: string,
+    patch: UpdateItemRequest,
+    ifMatch: VersionCondition | undefined,
+  ): Promise<Representation<ItemResponse>> {
+    const { title, type, data } = patch;
+    const row = await this.updates.run({ ...change(principal, id, ifMatch), type, title, data });
+    return this.changed(row);
+  }
+
+  /**
+   * @returns the cursor of the deletion
+   * @throws as {@link update}
+   */
+  async delete(
+    principal: Principal,
+    id: string,
+    ifMatch: VersionCondition | undefined,
+  ): Promise<Representation<never>> {
+    const row = await this.deletes.run(change(principal, id, ifMatch));
+    return Representation.empty({ cursor: this.changed(row).meta.cursor });
+  }
+
+  private changed(row: WriteRow): Representation<ItemResponse> {
+    if (row.role === null) throw new ItemNotFound();
+    return this.written(row);
+  }
+
+  private written(row: WriteRow, location?: (item: ItemRow) => string): Representation<ItemResponse> {
+    if (row.seq === null) {
+      if (row.role === 'viewer') throw new Forbidden('A viewer cannot write items.');
+      throw new VersionMismatch(Number(row.found_version));
+    }
+    return new Representation(toItemResponse(row), {
+      version: Number(row.version),
+      cursor: formatCursor(this.epoch.current, Number(row.seq)),
+      location: location?.(row),
+    });
+  }
+
+  private combiner<Input extends object>(
+    write: CombinableWrite<Input>,
+    eventType: string,
+  ): WriteCombiner<Input, WriteRow> {
+    return new WriteCombiner(this.statements, write, (rows) => {
+      this.announcements.announce(
+        rows.filter((row) => row.seq !== null).map((row) => toItemEvent(eventType, row)),
+      );
+    });
+  }
+}
+
+function change(principal: Principal, id: string, ifMatch: VersionCondition | undefined): ChangeInput {
+  return {
+    id,
+    event_id: newId(),
+    principal_id: principal.id,
+    if_match: ifMatch === '*' ? undefined : ifMatch,
+  };
+}

@@ -1,0 +1,168 @@
+import type { Statement } from '../database/pipelined-statements.js';
+import { APPEND_CTES } from '../events/append.sql.js';
+import type { CombinableWrite } from '../events/write-combiner.js';
+import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, itemEventData, itemRoomSql } from './items.events.js';
+
+const columns = (row: string): string =>
+  ['id', 'workspace_id', 'type', 'title', 'data', 'version', 'created_at', 'created_by', 'updated_at', 'updated_by']
+    .map((column) => `${row}.${column}`)
+    .join(', ');
+
+/** Who may write items. A viewer reads. */
+const MAY_WRITE = `role IN ('owner', 'admin', 'member')`;
+
+/** The caller's own workspace unless another is named. */
+const workspace = (named: string, principal: string): string =>
+  `COALESCE(${named}::uuid, (SELECT w.id FROM workspaces w WHERE w.personal_user_id = ${principal}))`;
+
+/** An item that the principal may see, with the position of its stream. */
+export const READ_ITEM: Statement = {
+  name: 'items.read',
+  text: `SELECT ${columns('i')}, s.head FROM items i
+    JOIN memberships m ON m.workspace_id = i.workspace_id AND m.principal_id = $2
+    JOIN streams s ON s.id = i.workspace_id
+    WHERE i.id = $1`,
+};
+
+/**
+ * The newest items of a workspace, from before an id on. No row: not a member. One row without an item: none
+ * left.
+ */
+export const LIST_ITEMS: Statement = {
+  name: 'items.list',
+  text: `SELECT s.head, ${columns('i')} FROM memberships m
+    JOIN streams s ON s.id = m.workspace_id
+    LEFT JOIN LATERAL (
+      SELECT * FROM items i WHERE i.workspace_id = m.workspace_id
+        AND i.id < COALESCE($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+      ORDER BY i.id DESC LIMIT $4
+    ) i ON true
+    WHERE m.principal_id = $1 AND m.workspace_id = ${workspace('$2', '$1')}
+    ORDER BY i.id DESC`,
+};
+
+/** One event for each written row. */
+const changes = (type: string): string => `
+    changes AS (
+      SELECT t.n, w.workspace_id AS stream_id, t.event_id, '${type}' AS type,
+        ${itemRoomSql('w.id')} AS subject, w.updated_by AS principal_id, ${itemEventData('w')} AS data
+      FROM written w JOIN input t ON t.id = w.id
+    ), ${APPEND_CTES}`;
+
+export interface CreateInput {
+  readonly id: string;
+  readonly event_id: string;
+  readonly principal_id: string;
+  readonly workspace_id: string | undefined;
+  readonly type: string;
+  readonly title: string;
+  readonly data: unknown;
+}
+
+/** Answers `role` null where the caller is no member of the workspace. */
+export const CREATE_ITEMS: CombinableWrite<CreateInput> = {
+  statement: {
+    name: 'items.create',
+    text: `
+    WITH input AS MATERIALIZED (
+      SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
+        n int, id uuid, event_id uuid, principal_id uuid, workspace_id uuid, type text, title text, data jsonb)
+    ),
+    allowed AS MATERIALIZED (
+      SELECT t.n, m.workspace_id, m.role FROM input t
+      JOIN memberships m ON m.principal_id = t.principal_id
+        AND m.workspace_id = ${workspace('t.workspace_id', 't.principal_id')}
+    ),
+    written AS (
+      INSERT INTO items (id, workspace_id, type, title, data, created_by, updated_by)
+      SELECT t.id, a.workspace_id, t.type, t.title, t.data, t.principal_id, t.principal_id
+      FROM input t JOIN allowed a ON a.n = t.n WHERE a.${MAY_WRITE}
+      RETURNING *
+    ), ${changes(ITEM_CREATED)}
+    SELECT t.n, a.role, t.event_id, e.seq, ${columns('w')}
+    FROM input t
+    LEFT JOIN allowed a ON a.n = t.n
+    LEFT JOIN written w ON w.id = t.id
+    LEFT JOIN appended e ON e.id = t.event_id`,
+  },
+};
+
+export interface ChangeInput {
+  readonly id: string;
+  readonly event_id: string;
+  readonly principal_id: string;
+  /** The versions that the change may start from; any when left out. */
+  readonly if_match: readonly number[] | undefined;
+}
+
+export interface UpdateInput extends ChangeInput {
+  readonly type: string | undefined;
+  readonly title: string | undefined;
+  /** RFC 7396. */
+  readonly data: unknown;
+}
+
+/** The items as they are now, locked in sorted order, with what the caller may do to them. */
+const CURRENT = `current AS MATERIALIZED (
+      SELECT t.n, i.id, i.version, m.role FROM input t
+      JOIN items i ON i.id = t.id
+      JOIN memberships m ON m.workspace_id = i.workspace_id AND m.principal_id = t.principal_id
+      ORDER BY i.id FOR NO KEY UPDATE OF i
+    )`;
+
+const MAY_CHANGE = `c.${MAY_WRITE} AND (t.if_match IS NULL OR c.version = ANY (t.if_match))`;
+
+/** What every change answers: the version found, null where there is nothing to see, and what was written. */
+const CHANGED = `
+    SELECT t.n, c.role, c.version AS found_version, t.event_id, e.seq, ${columns('w')}
+    FROM input t
+    LEFT JOIN current c ON c.n = t.n
+    LEFT JOIN written w ON w.id = t.id
+    LEFT JOIN appended e ON e.id = t.event_id`;
+
+export const UPDATE_ITEMS: CombinableWrite<UpdateInput> = {
+  keyOf: (input) => input.id,
+  statement: {
+    name: 'items.update',
+    text: `
+    WITH input AS MATERIALIZED (
+      SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
+        n int, id uuid, event_id uuid, principal_id uuid, if_match int[], type text, title text, data jsonb)
+    ),
+    ${CURRENT},
+    written AS (
+      UPDATE items i SET
+        type = COALESCE(t.type, i.type),
+        title = COALESCE(t.title, i.title),
+        data = CASE WHEN t.data IS NULL THEN i.data ELSE jsonb_merge_patch(i.data, t.data) END,
+        version = i.version + 1,
+        updated_at = now(),
+        updated_by = t.principal_id
+      FROM input t JOIN current c ON c.n = t.n
+      WHERE i.id = c.id AND ${MAY_CHANGE}
+      RETURNING i.*
+    ), ${changes(ITEM_UPDATED)}
+    ${CHANGED}`,
+  },
+};
+
+/** The event of a deletion carries the record as it was, with the version that ended it. */
+export const DELETE_ITEMS: CombinableWrite<ChangeInput> = {
+  keyOf: (input) => input.id,
+  statement: {
+    name: 'items.delete',
+    text: `
+    WITH input AS MATERIALIZED (
+      SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
+        n int, id uuid, event_id uuid, principal_id uuid, if_match int[])
+    ),
+    ${CURRENT},
+    written AS (
+      DELETE FROM items i USING input t JOIN current c ON c.n = t.n
+      WHERE i.id = c.id AND ${MAY_CHANGE}
+      RETURNING i.id, i.workspace_id, i.type, i.title, i.data, i.version + 1 AS version,
+        i.created_at, i.created_by, now() AS updated_at, t.principal_id AS updated_by
+    ), ${changes(ITEM_DELETED)}
+    ${CHANGED}`,
+  },
+};

@@ -1,0 +1,34 @@
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { ProblemBody } from './common/problem.js';
+
+/** The OpenAPI 3.1 document of every route. */
+export function openApiDocument(app: NestExpressApplication): OpenAPIObject {
+  const description = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('Atrium')
+    .setDescription('The live backend for apps where people and agents work on the same data.')
+    .setVersion('1')
+    .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT' })
+    .build();
+  const document = SwaggerModule.createDocument(app, description, { extraModels: [ProblemBody] });
+  for (const path of Object.values(document.paths))
+    for (const operation of [path.get, path.post, path.put, path.patch, path.delete])
+      if (operation) operation.responses['default'] ??= PROBLEM_RESPONSE;
+  return document;
+}
+
+const PROBLEM_RESPONSE = {
+  description: 'Anything else: a problem (RFC 9457).',
+  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/ProblemBody' } } },
+};
+
+/** Serves the document at `/openapi.json` and a readable page of it at `/docs`. */
+export function serveReference(app: NestExpressApplication): void {
+  SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+    jsonDocumentUrl: 'openapi.json',
+    raw: ['json'],
+    customSiteTitle: 'Atrium reference',
+    swaggerOptions: { persistAuthorization: true, tryItOutEnabled: true },
+  });
+}

@@ -1,0 +1,86 @@
+import { Logger } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { AddressInfo } from 'node:net';
+import { createApplication } from './application.js';
+import { Lifecycle } from './common/lifecycle.js';
+import { type AtriumConfig, loadConfig } from './config/config.js';
+import { ConfigurationError } from './config/environment.js';
+import { type EmbeddedServer, startEmbedded } from './database/embedded.js';
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** Runs Atrium until a signal ends it, with exit code 0 if everything under way could be finished. */
+export async function serve(variables: Variables): Promise<void> {
+  const config = configure(variables);
+  let postgres: EmbeddedServer | undefined;
+  try {
+    postgres = config.database.url ? undefined : await startEmbedded({ dataDir: config.dataDir, log });
+    const ready = postgres ? loadConfig({ ...variables, DATABASE_URL: postgres.url }) : config;
+    const app = await createApplication(ready);
+    await listen(app, ready);
+    stopOnSignal(app, ready, postgres);
+    greet(app, ready);
+  } catch (error) {
+    log(`Atrium could not start: ${(error as Error).message}`);
+    await postgres?.stop();
+    process.exit(1);
+  }
+}
+
+function configure(variables: Variables): AtriumConfig {
+  try {
+    return loadConfig(variables);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    log(error.message);
+    process.exit(78); // EX_CONFIG of sysexits.h
+  }
+}
+
+async function listen(app: NestExpressApplication, { host, port }: AtriumConfig): Promise<void> {
+  await (host === undefined ? app.listen(port) : app.listen(port, host));
+}
+
+/** Not ready, sockets closed, requests finished, then the database let go; the second signal ends at once. */
+function stopOnSignal(
+  app: NestExpressApplication,
+  { http }: AtriumConfig,
+  postgres: EmbeddedServer | undefined,
+): void {
+  let stopping = false;
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    if (stopping) process.exit(130);
+    stopping = true;
+    app.get(Lifecycle).drain();
+    const server = app.getHttpServer() as import('node:http').Server;
+    const patience = setTimeout(() => server.closeAllConnections(), http.drainTimeoutMs).unref();
+    try {
+      await app.close();
+      clearTimeout(patience);
+      await postgres?.stop();
+      process.exit(0);
+    } catch (error) {
+      new Logger('Shutdown').error(`${signal}: ${(error as Error).stack ?? String(error)}`);
+      process.exit(1);
+    }
+  };
+  process.on('SIGTERM', (signal) => void stop(signal));
+  process.on('SIGINT', (signal) => void stop(signal));
+}
+
+function greet(app: NestExpressApplication, { apiDocs, environment }: AtriumConfig): void {
+  const { port } = (app.getHttpServer() as import('node:http').Server).address() as AddressInfo;
+  const url = `http://localhost:${port}`;
+  log(`Atrium serves ${url}`);
+  if (environment === 'production') return;
+  if (apiDocs) log(`The reference is at ${url}/docs`);
+  log('A first request, to copy:\n');
+  log(
+    `curl -X POST ${url}/v1/auth/register -H 'Content-Type: application/json' \\\n` +
+      `  -d '{"email":"ada@example.com","password":"correct horse battery"}'\n`,
+  );
+}
+
+function log(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

@@ -1,0 +1,60 @@
+import { type ExecutionContext, Injectable } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { AuthGuard } from '@nestjs/passport';
+import type { Request } from 'express';
+import { ACCESS, type Access, type AuthenticatedRequest, bearerToken, type Principal } from '../common/access.js';
+import { Forbidden, Problem, Unauthenticated } from '../common/problem.js';
+import { SessionRevocations } from './session-revocations.js';
+import { VerifiedTokens } from './verified-tokens.js';
+
+/**
+ * Closed by default: a route opens only by what it declares. A token is verified by passport once and then
+ * recognised; whether its session was revoked is asked every time, from memory.
+ */
+@Injectable()
+export class AccessGuard extends AuthGuard('jwt') {
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly verified: VerifiedTokens,
+    private readonly revocations: SessionRevocations,
+  ) {
+    super();
+  }
+
+  override canActivate(context: ExecutionContext): boolean | Promise<boolean> {
+    if (context.getType() !== 'http') return true; // sockets prove themselves before any handler runs
+    const access = this.reflector.getAllAndOverride<Access | undefined>(ACCESS, [
+      context.getHandler(),
+      context.getClass(),
+    ]);
+    if (access === 'public') return true;
+    if (access !== 'authenticated') throw new Forbidden('This route does not say who may call it.');
+    const request = context.switchToHttp().getRequest<Request>();
+    const token = bearerToken(request);
+    const known = token === undefined ? undefined : this.verified.find(token);
+    return known ? this.admit(request, known) : this.verify(context, request, token);
+  }
+
+  override handleRequest<T>(error: unknown, principal: T | false, info: unknown): T {
+    if (error instanceof Problem) throw error;
+    if (error || !principal) throw new Unauthenticated(undefined, error ?? info);
+    return principal;
+  }
+
+  private async verify(
+    context: ExecutionContext,
+    request: Request,
+    token: string | undefined,
+  ): Promise<boolean> {
+    await super.canActivate(context);
+    const principal = (request as AuthenticatedRequest).user;
+    if (token !== undefined) this.verified.remember(token, principal);
+    return this.admit(request, principal);
+  }
+
+  private admit(request: Request, principal: Principal): boolean {
+    if (this.revocations.isRevoked(principal.sessionId)) throw new Unauthenticated('This session has ended.');
+    (request as AuthenticatedRequest).user = principal;
+    return true;
+  }
+}

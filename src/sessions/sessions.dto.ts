@@ -1,0 +1,60 @@
+import { IsEmail, IsOptional, IsString, Length, MaxLength } from 'class-validator';
+import { UserResponse } from '../accounts/accounts.dto.js';
+
+const EMAIL = 'must be an e-mail address';
+const PASSWORD = 'must be a text of 8 to 128 characters';
+
+export class RegisterRequest {
+  @IsString({ message: EMAIL })
+  @MaxLength(254, { message: EMAIL })
+  @IsEmail({}, { message: EMAIL })
+  email: string;
+
+  /** 8 to 128 characters, any. */
+  @IsString({ message: PASSWORD })
+  @Length(8, 128, { message: PASSWORD })
+  password: string;
+
+  /** How others see this person. */
+  @IsOptional()
+  @IsString({ message: 'must be a text of 1 to 200 characters' })
+  @Length(1, 200, { message: 'must be a text of 1 to 200 characters' })
+  name?: string | null;
+}
+
+export class LoginRequest {
+  @IsString({ message: EMAIL })
+  @MaxLength(254, { message: EMAIL })
+  email: string;
+
+  @IsString({ message: 'must be a text of at most 128 characters' })
+  @MaxLength(128, { message: 'must be a text of at most 128 characters' })
+  password: string;
+}
+
+export class RefreshRequest {
+  /** The newest refresh token of the session. */
+  @IsString({ message: 'must be a refresh token' })
+  @MaxLength(200, { message: 'must be a refresh token' })
+  refreshToken: string;
+}
+
+export class LogoutRequest {
+  /** Instead of an access token, for a client whose access token has expired. */
+  @IsOptional()
+  @IsString({ message: 'must be a refresh token' })
+  @MaxLength(200, { message: 'must be a refresh token' })
+  refreshToken?: string;
+}
+
+/** A login: who it is, and the tokens that prove it. */
+export class SessionResponse {
+  user: UserResponse;
+  /** A JWT (RFC 9068) for `Authorization: Bearer`. */
+  accessToken: string;
+  tokenType: 'Bearer';
+  /** Life of the access token in seconds. */
+  expiresIn: number;
+  /** Trades once for a new pair. */
+  refreshToken: string;
+}

@@ -1,0 +1,32 @@
+import { Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { PassportModule } from '@nestjs/passport';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { AccountsModule } from '../accounts/accounts.module.js';
+import { DatabaseModule } from '../database/database.module.js';
+import { AccessTokens } from './access-tokens.js';
+import { AccessGuard } from './access.guard.js';
+import { AuthController } from './auth.controller.js';
+import { JwtStrategy } from './jwt.strategy.js';
+import { RefreshTokens } from './refresh-tokens.js';
+import { SessionRevocations } from './session-revocations.js';
+import { Session } from './session.entity.js';
+import { SessionsService } from './sessions.service.js';
+import { VerifiedTokens } from './verified-tokens.js';
+
+/** Who is calling: tokens, their rotation, the guard of every route, and revocation. */
+@Module({
+  imports: [DatabaseModule, PassportModule, TypeOrmModule.forFeature([Session]), AccountsModule],
+  controllers: [AuthController],
+  providers: [
+    AccessTokens,
+    RefreshTokens,
+    JwtStrategy,
+    VerifiedTokens,
+    SessionRevocations,
+    SessionsService,
+    { provide: APP_GUARD, useClass: AccessGuard },
+  ],
+  exports: [AccessTokens, SessionRevocations],
+})
+export class SessionsModule {}

@@ -1,0 +1,14 @@
+import { Module } from '@nestjs/common';
+import { AccountsModule } from '../accounts/accounts.module.js';
+import { DatabaseModule } from '../database/database.module.js';
+import { EventsModule } from '../events/events.module.js';
+import { WorkspacesController } from './workspaces.controller.js';
+import { WorkspacesService } from './workspaces.service.js';
+
+/** Tenancy and membership. */
+@Module({
+  imports: [DatabaseModule, AccountsModule, EventsModule],
+  controllers: [WorkspacesController],
+  providers: [WorkspacesService],
+})
+export class WorkspacesModule {}
