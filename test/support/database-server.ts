@@ -1,0 +1,121 @@
+/**
+ * The PostgreSQL of one test run: started by global-setup, which it tells where the server and the migrated
+ * template are, and ended by the closing of that channel, so also when the run is killed.
+ */
+import 'reflect-metadata';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { DataSource } from 'typeorm';
+import { dataSourceOptions } from '../../src/database/data-source.js';
+import { removeEmbedded, startEmbedded } from '../../src/database/embedded.js';
+import { migrate } from '../../src/database/migrator.js';
+
+const FOLDER = 'atrium-test-';
+/** A younger folder may belong to a run that is starting. */
+const STARTING_MS = 2 * 60_000;
+/** First half of the lock that a run holds on a shared server; the second is its number. */
+const RUN_LOCK = 7_201_078;
+
+interface Server {
+  readonly url: string;
+  /** What the names of the run's databases start with. */
+  readonly prefix: string;
+  cleanUp(): Promise<void>;
+}
+
+/** A server in a fresh folder below the system's for temporary files. What is lost in a crash nobody misses. */
+async function ownServer(): Promise<Server> {
+  for (const name of await readdir(tmpdir()))
+    if (name.startsWith(FOLDER)) await sweepFolder(join(tmpdir(), name));
+  const dataDir = await mkdtemp(join(tmpdir(), FOLDER));
+  // The server's account passes through.
+  await chmod(dataDir, 0o755);
+  const cleanUp = async () => {
+    await removeEmbedded(dataDir);
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+  try {
+    const server = await startEmbedded({ dataDir, log: () => undefined, settings });
+    return { url: server.url, prefix: 'atrium_test_', cleanUp: () => server.stop().then(cleanUp) };
+  } catch (error) {
+    await cleanUp();
+    throw error;
+  }
+}
+
+/** What a run left behind that was killed together with its server's process. */
+async function sweepFolder(dataDir: string): Promise<void> {
+  const found = await stat(dataDir).catch(() => undefined);
+  if (!found || found.uid !== process.getuid?.() || Date.now() - found.mtimeMs < STARTING_MS) return;
+  if (await removeEmbedded(dataDir)) await rm(dataDir, { recursive: true, force: true });
+}
+
+/** Databases on a server of the developer's own, told from another run's by a number that this run holds locked. */
+async function sharedServer(url: string): Promise<Server> {
+  const client = new Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  const tryLock = async (run: number) => {
+    const { rows } = await client.query<{ got: boolean }>('SELECT pg_try_advisory_lock($1, $2) AS got', [
+      RUN_LOCK,
+      run,
+    ]);
+    return rows[0]?.got ?? false;
+  };
+  const dropAll = async (run: number) => {
+    const { rows } = await client.query<{ name: string }>(
+      `SELECT datname AS name FROM pg_database WHERE datname LIKE $1`,
+      [`atrium\\_test\\_${run}\\_%`],
+    );
+    for (const { name } of rows) {
+      const drop = `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`;
+      await client.query(drop);
+    }
+  };
+  const { rows } = await client.query<{ run: string }>(
+    `SELECT DISTINCT substring(datname FROM '^atrium_test_(\\d+)_') AS run FROM pg_database
+     WHERE datname ~ '^atrium_test_\\d+_'`,
+  );
+  for (const { run } of rows) if (await tryLock(Number(run))) await dropAll(Number(run));
+  const run = randomInt(2 ** 31);
+  await tryLock(run);
+  return { url, prefix: `atrium_test_${run}_`, cleanUp: () => dropAll(run).finally(() => client.end()) };
+}
+
+/** The database that every suite's is a copy of. Closed to connections, which would keep it from being copied. */
+async function createTemplate({ url, prefix }: Server): Promise<string> {
+  const template = `${prefix}template`;
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    const create = `CREATE DATABASE ${template} TEMPLATE template0 ENCODING 'UTF8'`;
+    await client.query(create);
+    const templateUrl = new URL(url);
+    templateUrl.pathname = `/${template}`;
+    const settings = { url: templateUrl.href, poolSize: 1, statementTimeoutMs: 60_000 };
+    const dataSource = await new DataSource(dataSourceOptions(settings)).initialize();
+    await migrate(dataSource).finally(() => dataSource.destroy());
+    const close = `ALTER DATABASE ${template} ALLOW_CONNECTIONS false`;
+    await client.query(close);
+    return template;
+  } finally {
+    await client.end();
+  }
+}
+
+// Registered first: the run may end while the server starts.
+const runEnded = once(process, 'disconnect');
+const { TEST_DATABASE_URL } = process.env;
+const server = await (TEST_DATABASE_URL ? sharedServer(TEST_DATABASE_URL) : ownServer());
+try {
+  const template = await createTemplate(server);
+  process.send?.({ url: server.url, prefix: server.prefix, template });
+  await runEnded;
+} finally {
+  await server.cleanUp();
+}

@@ -1,0 +1,10 @@
+import { once } from 'node:events';
+
+/** Ends the run's PostgreSQL and waits until nothing of it is left. */
+export default async function globalTeardown() {
+  const server = globalThis.atriumTestServer;
+  if (!server || server.exitCode !== null) return;
+  const exited = once(server, 'exit');
+  server.disconnect();
+  await exited;
+}
