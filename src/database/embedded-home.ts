@@ -187,5 +187,5 @@ async function lookUp(name: string): Promise<Account | undefined> {
 
 /** Whether an error of the file system or a child process carries this code. */
 export function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === code;
 }

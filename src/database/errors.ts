@@ -68,7 +68,8 @@ export function isRetryable(error: unknown): boolean {
 export function isConnectionLoss(error: unknown): boolean {
   if (error instanceof DatabaseUnavailableError) return true;
   const found = serverError(error);
-  if (!found) return error instanceof Error && /^(Connection terminated|timeout expired)/.test(error.message);
+  if (!found)
+    return error instanceof Error && /^(Connection terminated|timeout expired|Client )/.test(error.message);
   // 53300: too many connections. 57P01 to 57P03: told to go, crashed, still starting.
   return (
     SOCKET_FAILURES.has(found.code) ||
