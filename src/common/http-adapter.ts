@@ -19,6 +19,8 @@ export class AtriumHttpAdapter extends ExpressAdapter {
       }
     }
     if (body.json === '') return response.end();
+    // Kept by the caller alone, and asked for again before it is used: that is what the ETag is for.
+    response.setHeader('Cache-Control', 'private, no-cache');
     response.setHeader('Content-Type', 'application/json; charset=utf-8');
     return response.end(body.json);
   }

@@ -46,10 +46,11 @@ export function assign<T extends object>(dto: new () => T, value: unknown): T {
 
 function inputErrors(error: ValidationError, parent: string): InputError[] {
   const pointer = pointerTo(parent, error.property);
-  const own = Object.entries(error.constraints ?? {}).map(([rule, message]) => ({
-    pointer,
-    detail: rule === 'whitelistValidation' ? 'is not a property of this request' : withoutName(message, error.property),
-  }));
+  const details = Object.entries(error.constraints ?? {}).map(([rule, message]) =>
+    rule === 'whitelistValidation' ? 'is not a property of this request' : withoutName(message, error.property),
+  );
+  // Several rules may share one message that says all.
+  const own = [...new Set(details)].map((detail) => ({ pointer, detail }));
   return [...own, ...(error.children ?? []).flatMap((child) => inputErrors(child, pointer))];
 }
 

@@ -1,8 +1,11 @@
-import { Body, Controller, Headers, HttpCode, Post } from '@nestjs/common';
+import { Body, Controller, Header, Headers, HttpCode, Post } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { Bearer, Public } from '../common/access.js';
 import { LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, SessionResponse } from './sessions.dto.js';
 import { SessionsService } from './sessions.service.js';
+
+/** Tokens are not for caches (RFC 6749, section 5.1). */
+const NoStore = (): MethodDecorator => Header('Cache-Control', 'no-store');
 
 @ApiTags('auth')
 @Controller('v1/auth')
@@ -12,6 +15,7 @@ export class AuthController {
   /** Creates an account with a personal workspace, and logs in. */
   @Post('register')
   @Public()
+  @NoStore()
   @ApiCreatedResponse({ type: SessionResponse })
   register(@Body() body: RegisterRequest, @Headers('user-agent') userAgent?: string): Promise<SessionResponse> {
     return this.sessions.register(body, userAgent);
@@ -20,6 +24,7 @@ export class AuthController {
   /** Logs in with an e-mail address and a password. */
   @Post('login')
   @Public()
+  @NoStore()
   @HttpCode(200)
   @ApiOkResponse({ type: SessionResponse })
   login(@Body() body: LoginRequest, @Headers('user-agent') userAgent?: string): Promise<SessionResponse> {
@@ -29,6 +34,7 @@ export class AuthController {
   /** Trades a refresh token for a new pair. A repeat within the grace gives the same refresh token again. */
   @Post('refresh')
   @Public()
+  @NoStore()
   @HttpCode(200)
   @ApiOkResponse({ type: SessionResponse })
   refresh(@Body() body: RefreshRequest): Promise<SessionResponse> {
