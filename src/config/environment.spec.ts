@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
 import { ConfigurationError, DEVELOPMENT_SECRET, readEnvironment } from './environment.js';
 

@@ -69,10 +69,11 @@ const { scripts, devDependencies } = readJson('package.json') as {
 const stages = stagesOf(read('Dockerfile'));
 const last = stages.at(-1) ?? [];
 const every = stages.flat();
+const nameOf = ([from]: Instruction[]): string => / AS (\S+)$/i.exec(from?.text ?? '')?.[1] ?? '';
 const only = (name: string): string => {
   const found = last.filter((instruction) => instruction.name === name);
   expect(found).toHaveLength(1);
-  return found[0].text;
+  return found[0]?.text ?? '';
 };
 
 describe('The container', () => {
@@ -103,7 +104,7 @@ describe('The container', () => {
   );
 
   it('takes from other stages what these make', () => {
-    const names = stages.map(([from]) => / AS (\S+)$/i.exec(from.text)?.[1]);
+    const names = stages.map((stage) => nameOf(stage));
     const copies = last.filter(({ name, flags }) => name === 'COPY' && 'from' in flags);
     expect(copies.map(({ flags, text }) => [flags['from'], text.split(/\s+/)[0]])).toEqual([
       ['dependencies', '/app/node_modules'],
@@ -116,7 +117,7 @@ describe('The container', () => {
     const named = every
       .filter(({ name }) => ['RUN', 'CMD', 'HEALTHCHECK', 'ENTRYPOINT'].includes(name))
       .flatMap(({ text }) => [...text.matchAll(/npm"?,?\s+"?run(?:-script)?"?,?\s+"?([\w:.-]+)/g)])
-      .map(([, script]) => script);
+      .map(([, script = '']) => script);
     expect(named).toContain('build');
     expect(named.filter((script) => !(script in scripts))).toEqual([]);
   });
@@ -176,7 +177,7 @@ describe('The container', () => {
 
   it('carries no development dependency, no embedded PostgreSQL, but the optional packages', () => {
     expect(last.filter(({ name }) => name === 'RUN')).toEqual([]);
-    const dependencies = stages.find(([from]) => / AS dependencies$/.test(from.text)) ?? [];
+    const dependencies = stages.find((stage) => nameOf(stage) === 'dependencies') ?? [];
     const run = dependencies.filter(({ name }) => name === 'RUN').map(({ text }) => text);
     expect(run).toHaveLength(1);
     expect(run[0]).toContain('npm ci --omit=dev');
@@ -186,8 +187,8 @@ describe('The container', () => {
   });
 
   it('runs on the Node that the project is tested on', () => {
-    const major = /\d+/.exec(devDependencies['node'])?.[0] ?? '';
+    const major = /\d+/.exec(devDependencies['node'] ?? '')?.[0] ?? '';
     for (const [from] of stages)
-      expect(from.text).toMatch(new RegExp(`^node:${major}-bookworm-slim( AS |$)`));
+      expect(from?.text).toMatch(new RegExp(`^node:${major}-bookworm-slim( AS |$)`));
   });
 });

@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -26,10 +27,10 @@ function entriesOf(text: string): Entry[] {
   const entries: Entry[] = [];
   let comment: string[] = [];
   for (const line of text.split('\n')) {
-    const variable = /^([A-Z][A-Z0-9_]*)=(.*)$/.exec(line);
+    const [, name, value = ''] = /^([A-Z][A-Z0-9_]*)=(.*)$/.exec(line) ?? [];
     if (line.startsWith('#')) comment.push(line.slice(1).trim());
     else {
-      if (variable) entries.push({ name: variable[1], value: variable[2], comment: comment.join(' ') });
+      if (name) entries.push({ name, value, comment: comment.join(' ') });
       else if (line !== '') throw new Error(`.env.example: neither a comment nor NAME=value: ${line}`);
       comment = [];
     }

@@ -134,7 +134,7 @@ describe('The import rules', () => {
     const open = folders.filter(
       (to) => to !== from && !violations.some((line) => line.includes(`src/${from}/to-${to}.ts -> `)),
     );
-    expect(open.sort()).toEqual(house[from].toSorted());
+    expect(open.sort()).toEqual(house[from]?.toSorted());
   });
 
   it.each(broken)('catch %s: %s imports %s', (rule, from) => {
