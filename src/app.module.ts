@@ -7,6 +7,7 @@ import { DatabaseModule } from './database/database.module.js';
 import { EventsModule } from './events/events.module.js';
 import { ItemsModule } from './items/items.module.js';
 import { HealthModule } from './observability/health/health.module.js';
+import { RoomsModule } from './rooms/rooms.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { WorkspacesModule } from './workspaces/workspaces.module.js';
 
@@ -25,6 +26,7 @@ export class AppModule {
         SessionsModule,
         WorkspacesModule,
         ItemsModule,
+        RoomsModule,
         HealthModule,
       ],
     };

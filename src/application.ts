@@ -11,7 +11,8 @@ import { ProblemFilter } from './common/problem.filter.js';
 import { requestId } from './common/request-id.js';
 import { ValidationPipe } from './common/validation.pipe.js';
 import type { AtriumConfig } from './config/config.js';
-import { databaseProblem } from './database-problem.js';
+import { databaseProblem } from './database/database-problem.js';
+import { RoomsAdapter } from './rooms/rooms.adapter.js';
 import { serveReference } from './reference.js';
 
 const LEVELS = ['fatal', 'error', 'warn', 'log', 'debug'] as const;
@@ -47,6 +48,7 @@ export async function createApplication(config: AtriumConfig): Promise<NestExpre
     maxAge: 600,
   });
   app.use(...jsonBody(config.http.bodyLimitBytes));
+  app.useWebSocketAdapter(new RoomsAdapter(app));
   app.useGlobalPipes(new ValidationPipe());
   app.useGlobalFilters(new ProblemFilter(databaseProblem));
   if (config.apiDocs) serveReference(app);

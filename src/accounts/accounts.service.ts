@@ -51,7 +51,8 @@ export class AccountsService {
    */
   async authenticate(email: string, password: string): Promise<User> {
     const user = await this.users.findOneBy({ email: normaliseEmail(email) });
-    if (!(await this.passwords.matches(user?.passwordHash, password)) || !user) throw new InvalidCredentials();
+    if (!(await this.passwords.matches(user?.passwordHash, password)) || !user)
+      throw new InvalidCredentials();
     return user;
   }
 

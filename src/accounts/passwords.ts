@@ -34,7 +34,8 @@ export class Passwords {
   }
 
   private async bounded<T>(work: () => Promise<T>): Promise<T> {
-    if (this.limit.pendingCount >= MAX_WAITING) throw new Unavailable('Too many sign-ins at once; try again.');
+    if (this.limit.pendingCount >= MAX_WAITING)
+      throw new Unavailable('Too many sign-ins at once; try again.');
     return this.limit(work);
   }
 }

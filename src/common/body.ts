@@ -75,7 +75,9 @@ function mayHaveBody(request: Request): boolean {
 
 function isAccepted(request: Request): boolean {
   const [type = '', ...parameters] = (request.headers['content-type'] ?? '').toLowerCase().split(';');
-  const charset = parameters.map((parameter) => /^\s*charset="?([^"]*)"?\s*$/.exec(parameter)?.[1]).find(Boolean);
+  const charset = parameters
+    .map((parameter) => /^\s*charset="?([^"]*)"?\s*$/.exec(parameter)?.[1])
+    .find(Boolean);
   return (
     acceptedTypes(request.method).includes(type.trim()) && (charset === undefined || /^utf-?8$/.test(charset))
   );
@@ -96,6 +98,10 @@ function asProblem(error: unknown, limitBytes: number): Problem {
   const { status } = error as { status?: number };
   if (status === 413) return new BodyTooLarge(limitBytes);
   if (status === 415)
-    return new Problem(415, 'unsupported_media_type', 'Send the body unencoded, or with gzip, deflate or br.');
+    return new Problem(
+      415,
+      'unsupported_media_type',
+      'Send the body unencoded, or with gzip, deflate or br.',
+    );
   return new UnreadableBody(error);
 }

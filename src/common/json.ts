@@ -117,7 +117,8 @@ function endOfString(text: string, open: number): number {
 function refuseUnstorable(value: JsonValue | LossyNumber, pointer: string): void {
   if (typeof value === 'string') refuseText(value, pointer);
   else if (value instanceof LossyNumber) refuseNumber(value.source, pointer);
-  else if (Array.isArray(value)) value.forEach((entry, index) => refuseUnstorable(entry, pointerTo(pointer, index)));
+  else if (Array.isArray(value))
+    value.forEach((entry, index) => refuseUnstorable(entry, pointerTo(pointer, index)));
   else if (value !== null && typeof value === 'object') {
     for (const [key, entry] of Object.entries(value)) {
       const at = pointerTo(pointer, key);

@@ -2,10 +2,8 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger 
 import type { Request, Response } from 'express';
 import { allowedMethods } from './allowed-methods.js';
 import { NotFound, Problem, Unavailable } from './problem.js';
+import { logProblem, type ProblemTranslator, toProblem } from './to-problem.js';
 import { requestIdOf } from './request-id.js';
-
-/** Turns whatever was thrown into a problem; a feature may add what it knows of its own errors. */
-export type ProblemTranslator = (error: unknown) => Problem | undefined;
 
 /**
  * Answers every error as `application/problem+json` (RFC 9457). What was not meant for the caller, a stack or
@@ -21,9 +19,12 @@ export class ProblemFilter implements ExceptionFilter {
     const http = host.switchToHttp();
     const request = http.getRequest<Request>();
     const response = http.getResponse<Response>();
-    const problem = this.problemOf(error, request);
+    const problem =
+      error instanceof HttpException && !(error instanceof Problem)
+        ? ofHttp(error, request)
+        : toProblem(error, this.translate);
     const id = requestIdOf(request);
-    if (problem.getStatus() >= 500) this.log(error, problem, id);
+    if (problem.getStatus() >= 500) logProblem(this.logger, error, problem, `requestId=${id}`);
     if (response.headersSent) {
       // The answer is under way: cutting it is the only way left to say that it is not whole.
       response.destroy();
@@ -34,23 +35,6 @@ export class ProblemFilter implements ExceptionFilter {
     response.setHeader('Cache-Control', 'no-store');
     response.statusCode = problem.getStatus();
     response.end(JSON.stringify(problem.body(id)));
-  }
-
-  private problemOf(error: unknown, request: Request): Problem {
-    if (error instanceof Problem) return error;
-    const translated = this.translate(error);
-    if (translated) return translated;
-    if (error instanceof HttpException) return ofHttp(error, request);
-    return new Problem(500, 'internal', 'Something went wrong on our side. Quote the requestId when you report it.', {
-      cause: error,
-    });
-  }
-
-  private log(error: unknown, problem: Problem, id: string): void {
-    const cause = problem.cause ?? error;
-    this.logger.error(
-      `${problem.code} requestId=${id}: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`,
-    );
   }
 }
 

@@ -67,9 +67,14 @@ export class ValidationFailed extends Problem {
   constructor(errors: readonly InputError[]) {
     const [first] = errors;
     const more = errors.length > 1 ? ` (and ${errors.length - 1} more, see errors)` : '';
-    super(400, 'validation_failed', first ? `${first.pointer} ${first.detail}${more}` : 'The input is not valid.', {
-      errors,
-    });
+    super(
+      400,
+      'validation_failed',
+      first ? `${first.pointer} ${first.detail}${more}` : 'The input is not valid.',
+      {
+        errors,
+      },
+    );
   }
 }
 
@@ -82,8 +87,12 @@ export class NotFound extends Problem {
 
 /** 401 `unauthenticated`, with the challenge that RFC 6750 asks for. */
 export class Unauthenticated extends Problem {
-  constructor(detail = 'Send a valid access token: Authorization: Bearer <token>.', cause?: unknown) {
-    super(401, 'unauthenticated', detail, { cause, headers: { 'WWW-Authenticate': 'Bearer realm="atrium"' } });
+  constructor(
+    detail = 'Send a valid access token: Authorization: Bearer <token>.',
+    cause?: unknown,
+    code = 'unauthenticated',
+  ) {
+    super(401, code, detail, { cause, headers: { 'WWW-Authenticate': 'Bearer realm="atrium"' } });
   }
 }
 

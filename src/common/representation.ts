@@ -20,7 +20,10 @@ export class Representation<T> {
   }
 
   /** A representation of an object that is at hand. */
-  static of<T>(value: T, meta: { version?: number; cursor?: string; location?: string } = {}): Representation<T> {
+  static of<T>(
+    value: T,
+    meta: { version?: number; cursor?: string; location?: string } = {},
+  ): Representation<T> {
     return new Representation<T>(JSON.stringify(value), meta);
   }
 }

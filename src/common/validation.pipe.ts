@@ -20,7 +20,9 @@ export class ValidationPipe implements PipeTransform {
     if ((type !== 'body' && type !== 'query') || BUILT_IN.includes(metatype)) return value;
     const dto = metatype as Dto;
     // Without a body, each missing field is named.
-    return validated(type === 'body' ? assign(dto, value === undefined ? {} : value) : plainToInstance(dto, value ?? {}));
+    return validated(
+      type === 'body' ? assign(dto, value === undefined ? {} : value) : plainToInstance(dto, value ?? {}),
+    );
   }
 }
 
@@ -47,7 +49,9 @@ export function assign<T extends object>(dto: new () => T, value: unknown): T {
 function inputErrors(error: ValidationError, parent: string): InputError[] {
   const pointer = pointerTo(parent, error.property);
   const details = Object.entries(error.constraints ?? {}).map(([rule, message]) =>
-    rule === 'whitelistValidation' ? 'is not a property of this request' : withoutName(message, error.property),
+    rule === 'whitelistValidation'
+      ? 'is not a property of this request'
+      : withoutName(message, error.property),
   );
   // Several rules may share one message that says all.
   const own = [...new Set(details)].map((detail) => ({ pointer, detail }));

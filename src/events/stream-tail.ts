@@ -78,6 +78,11 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
     this.live.delete(streamId);
   }
 
+  /** Hands on everything that is committed by now. */
+  async catchUp(stream: FollowedStream): Promise<void> {
+    await this.readOn(stream);
+  }
+
   private async start(streamId: string): Promise<FollowedStream> {
     const head = (await this.streams.heads([streamId])).get(streamId) ?? 0;
     const stream = new FollowedStream(streamId, head);

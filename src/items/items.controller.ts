@@ -48,7 +48,11 @@ export class ItemsController {
   /** One item. */
   @Get(':id')
   @ApiOkResponse({ type: ItemResponse })
-  @ApiHeader({ name: 'If-None-Match', required: false, description: 'An ETag that you have; 304 if it is current.' })
+  @ApiHeader({
+    name: 'If-None-Match',
+    required: false,
+    description: 'An ETag that you have; 304 if it is current.',
+  })
   @ApiNotModifiedResponse()
   read(
     @CurrentPrincipal() principal: Principal,

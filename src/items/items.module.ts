@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
+import { ItemRooms } from './item-rooms.js';
 import { ItemsController } from './items.controller.js';
 import { ItemsService } from './items.service.js';
 
@@ -8,6 +9,6 @@ import { ItemsService } from './items.service.js';
 @Module({
   imports: [DatabaseModule, EventsModule],
   controllers: [ItemsController],
-  providers: [ItemsService],
+  providers: [ItemRooms, ItemsService],
 })
 export class ItemsModule {}

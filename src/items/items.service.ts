@@ -20,7 +20,13 @@ import {
   type UpdateItemRequest,
 } from './items.dto.js';
 import { ItemNotFound, ItemWorkspaceNotFound } from './items.errors.js';
-import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, toItemEvent, type WrittenItemRow } from './items.events.js';
+import {
+  ITEM_CREATED,
+  ITEM_DELETED,
+  ITEM_UPDATED,
+  toItemEvent,
+  type WrittenItemRow,
+} from './items.events.js';
 import {
   type ChangeInput,
   CREATE_ITEMS,
@@ -34,8 +40,7 @@ import {
 
 /** A combined statement's answer to one write; the item's columns are null where nothing was written. */
 type WriteRow = { n: string; role: string | null; found_version?: string | null } & (
-  | WrittenItemRow
-  | { seq: null }
+  WrittenItemRow | { seq: null }
 );
 
 /** Documents: read and written in one statement each, the membership check inside it. */
@@ -98,9 +103,12 @@ export class ItemsService {
     const items = (first.id as string | null) === null ? [] : rows.slice(0, limit);
     const last = items.at(-1);
     const nextCursor = rows.length > limit && last ? `"${encodePageCursor(last.id)}"` : 'null';
-    return new Representation(`{"data":[${items.map(toItemResponse).join(',')}],"nextCursor":${nextCursor}}`, {
-      cursor: formatCursor(this.epoch.current, Number(first.head)),
-    });
+    return new Representation(
+      `{"data":[${items.map(toItemResponse).join(',')}],"nextCursor":${nextCursor}}`,
+      {
+        cursor: formatCursor(this.epoch.current, Number(first.head)),
+      },
+    );
   }
 
   /**

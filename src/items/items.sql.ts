@@ -4,7 +4,18 @@ import type { CombinableWrite } from '../events/write-combiner.js';
 import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, itemEventData, itemRoomSql } from './items.events.js';
 
 const columns = (row: string): string =>
-  ['id', 'workspace_id', 'type', 'title', 'data', 'version', 'created_at', 'created_by', 'updated_at', 'updated_by']
+  [
+    'id',
+    'workspace_id',
+    'type',
+    'title',
+    'data',
+    'version',
+    'created_at',
+    'created_by',
+    'updated_at',
+    'updated_by',
+  ]
     .map((column) => `${row}.${column}`)
     .join(', ');
 

@@ -29,13 +29,17 @@ export class AccessTokens {
   sign(subject: string, sessionId: string): { accessToken: string; expiresIn: number } {
     const { secret, issuer, audience, accessTtlSeconds } = this.config.tokens;
     const issuedAt = Math.floor(this.clock.now() / 1_000);
-    const accessToken = jwt.sign({ sid: sessionId, iat: issuedAt, exp: issuedAt + accessTtlSeconds }, secret, {
-      algorithm: 'HS256',
-      header: { alg: 'HS256', typ: TYPE },
-      subject,
-      issuer,
-      audience,
-    });
+    const accessToken = jwt.sign(
+      { sid: sessionId, iat: issuedAt, exp: issuedAt + accessTtlSeconds },
+      secret,
+      {
+        algorithm: 'HS256',
+        header: { alg: 'HS256', typ: TYPE },
+        subject,
+        issuer,
+        audience,
+      },
+    );
     return { accessToken, expiresIn: accessTtlSeconds };
   }
 
@@ -64,6 +68,7 @@ export class AccessTokens {
 export function principalOf({ header, payload }: jwt.Jwt): Principal {
   if (header.typ?.toLowerCase() !== TYPE || typeof payload === 'string') throw new Unauthenticated();
   const { sub, sid, exp } = payload as { sub?: unknown; sid?: unknown; exp?: unknown };
-  if (typeof sub !== 'string' || typeof sid !== 'string' || typeof exp !== 'number') throw new Unauthenticated();
+  if (typeof sub !== 'string' || typeof sid !== 'string' || typeof exp !== 'number')
+    throw new Unauthenticated();
   return { kind: 'user', id: sub, sessionId: sid, expiresAt: exp * 1_000 };
 }

@@ -2,9 +2,16 @@ import { type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import type { Request } from 'express';
-import { ACCESS, type Access, type AuthenticatedRequest, bearerToken, type Principal } from '../common/access.js';
+import {
+  ACCESS,
+  type Access,
+  type AuthenticatedRequest,
+  bearerToken,
+  type Principal,
+} from '../common/access.js';
 import { Forbidden, Problem, Unauthenticated } from '../common/problem.js';
 import { SessionRevocations } from './session-revocations.js';
+import { SessionRevoked } from './sessions.errors.js';
 import { VerifiedTokens } from './verified-tokens.js';
 
 /**
@@ -53,7 +60,7 @@ export class AccessGuard extends AuthGuard('jwt') {
   }
 
   private admit(request: Request, principal: Principal): boolean {
-    if (this.revocations.isRevoked(principal.sessionId)) throw new Unauthenticated('This session has ended.');
+    if (this.revocations.isRevoked(principal.sessionId)) throw new SessionRevoked();
     (request as AuthenticatedRequest).user = principal;
     return true;
   }

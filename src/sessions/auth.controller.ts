@@ -1,7 +1,13 @@
 import { Body, Controller, Header, Headers, HttpCode, Post } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { Bearer, Public } from '../common/access.js';
-import { LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest, SessionResponse } from './sessions.dto.js';
+import {
+  LoginRequest,
+  LogoutRequest,
+  RefreshRequest,
+  RegisterRequest,
+  SessionResponse,
+} from './sessions.dto.js';
 import { SessionsService } from './sessions.service.js';
 
 /** Tokens are not for caches (RFC 6749, section 5.1). */
@@ -17,7 +23,10 @@ export class AuthController {
   @Public()
   @NoStore()
   @ApiCreatedResponse({ type: SessionResponse })
-  register(@Body() body: RegisterRequest, @Headers('user-agent') userAgent?: string): Promise<SessionResponse> {
+  register(
+    @Body() body: RegisterRequest,
+    @Headers('user-agent') userAgent?: string,
+  ): Promise<SessionResponse> {
     return this.sessions.register(body, userAgent);
   }
 

@@ -76,7 +76,8 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
   }
 
   private async read(seconds: number): Promise<void> {
-    for (const { id } of await this.statements.run<{ id: string }>(RECENTLY_REVOKED, [seconds])) this.revoke(id);
+    for (const { id } of await this.statements.run<{ id: string }>(RECENTLY_REVOKED, [seconds]))
+      this.revoke(id);
   }
 
   private forgetExpired(): void {

@@ -6,6 +6,7 @@ import { AccountsModule } from '../accounts/accounts.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { AccessTokens } from './access-tokens.js';
 import { AccessGuard } from './access.guard.js';
+import { Authenticator } from './authenticator.js';
 import { AuthController } from './auth.controller.js';
 import { JwtStrategy } from './jwt.strategy.js';
 import { RefreshTokens } from './refresh-tokens.js';
@@ -20,6 +21,7 @@ import { VerifiedTokens } from './verified-tokens.js';
   controllers: [AuthController],
   providers: [
     AccessTokens,
+    Authenticator,
     RefreshTokens,
     JwtStrategy,
     VerifiedTokens,
@@ -27,6 +29,6 @@ import { VerifiedTokens } from './verified-tokens.js';
     SessionsService,
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
-  exports: [AccessTokens, SessionRevocations],
+  exports: [Authenticator, SessionRevocations],
 })
 export class SessionsModule {}

@@ -45,4 +45,3 @@ export function toWorkspaceResponse(row: WorkspaceRow): WorkspaceResponse {
     updatedAt: rfc3339(row.updated_at),
   };
 }
-

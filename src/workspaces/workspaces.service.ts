@@ -11,7 +11,12 @@ import { PipelinedStatements, type Statement } from '../database/pipelined-state
 import { Streams } from '../events/streams.js';
 import { Membership } from './membership.entity.js';
 import { Workspace } from './workspace.entity.js';
-import { toWorkspaceResponse, type WorkspaceList, type WorkspaceResponse, type WorkspaceRow } from './workspaces.dto.js';
+import {
+  toWorkspaceResponse,
+  type WorkspaceList,
+  type WorkspaceResponse,
+  type WorkspaceRow,
+} from './workspaces.dto.js';
 
 const COLUMNS = `w.id, w.name, (w.personal_user_id = m.principal_id) IS TRUE AS personal, m.role, w.version,
   w.created_at, w.updated_at`;

@@ -1,5 +1,5 @@
-import { type Problem, Unavailable } from './common/problem.js';
-import { DatabaseBusyError, isConnectionLoss } from './database/errors.js';
+import { type Problem, Unavailable } from '../common/problem.js';
+import { DatabaseBusyError, isConnectionLoss } from './errors.js';
 
 /** What the caller is told when the database, not the request, is the trouble. */
 export function databaseProblem(error: unknown): Problem | undefined {

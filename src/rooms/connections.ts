@@ -1,0 +1,110 @@
+import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import type { Socket } from 'node:net';
+import type { WebSocket } from 'ws';
+import { Clock } from '../common/clock.js';
+import { newId } from '../common/identifiers.js';
+import { AtriumConfig } from '../config/config.js';
+import { CloseCode } from './close-codes.js';
+import { Connection } from './connection.js';
+import { Outbox } from './outbox.js';
+
+/** How often the one timer looks at every connection. */
+const ROUND_MS = 1_000;
+/** A socket must say who it is within this time. */
+const AUTHENTICATION_MS = 10_000;
+/** A reader that has not caught up after this time is not going to. */
+const LAG_MS = 20_000;
+/** A peer that was asked to close gets this long. */
+const CLOSING_MS = 2_000;
+
+/** Every open socket of this instance, and the one timer that watches over all of them. */
+@Injectable()
+export class Connections implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly byClient = new Map<WebSocket, Connection>();
+  private readonly outbox = new Outbox();
+  private timer: NodeJS.Timeout | undefined;
+  private whenEmpty: (() => void) | undefined;
+
+  constructor(
+    private readonly config: AtriumConfig,
+    private readonly clock: Clock,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.timer = setInterval(() => this.round(), ROUND_MS).unref();
+  }
+
+  onApplicationShutdown(): void {
+    clearInterval(this.timer);
+  }
+
+  open(client: WebSocket, socket: Socket): Connection {
+    const { bufferLimitBytes } = this.config.sockets;
+    const connection = new Connection(
+      newId(),
+      performance.now(),
+      client,
+      socket,
+      this.outbox,
+      bufferLimitBytes,
+    );
+    this.byClient.set(client, connection);
+    return connection;
+  }
+
+  of(client: WebSocket): Connection | undefined {
+    return this.byClient.get(client);
+  }
+
+  remove(client: WebSocket): void {
+    this.byClient.delete(client);
+    if (this.byClient.size === 0) this.whenEmpty?.();
+  }
+
+  /** Ends the sockets of a session. */
+  closeSession(sessionId: string): void {
+    for (const connection of this.byClient.values())
+      if (connection.principal?.sessionId === sessionId)
+        connection.close(CloseCode.REVOKED, 'session revoked');
+  }
+
+  /** Tells every client to reconnect elsewhere, and waits a moment for them to go. */
+  async closeAll(): Promise<void> {
+    for (const connection of this.byClient.values()) connection.close(CloseCode.RESTARTING, 'restarting');
+    if (this.byClient.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.whenEmpty = resolve;
+      setTimeout(resolve, CLOSING_MS).unref();
+    });
+    for (const connection of this.byClient.values()) connection.terminate();
+  }
+
+  private round(): void {
+    const now = performance.now();
+    const time = this.clock.now();
+    for (const connection of this.byClient.values()) {
+      if (!connection.isOpen) continue;
+      if (connection.principal === undefined) {
+        if (now - connection.openedAt > AUTHENTICATION_MS)
+          connection.close(CloseCode.UNAUTHENTICATED, 'no token came');
+      } else if (connection.principal.expiresAt <= time) {
+        connection.close(CloseCode.TOKEN_EXPIRED, 'token expired');
+      } else if (connection.lagStart !== undefined && now - connection.lagStart > LAG_MS) {
+        connection.close(CloseCode.TOO_SLOW, 'resume from the cursor');
+        connection.terminate(); // a closing frame would wait behind everything it has not read
+      } else {
+        this.beat(connection, now);
+      }
+    }
+  }
+
+  private beat(connection: Connection, now: number): void {
+    const { heartbeatMs } = this.config.sockets;
+    if (now - connection.lastSeen > 2 * heartbeatMs) {
+      connection.close(CloseCode.NO_HEARTBEAT, 'no heartbeat');
+      setTimeout(() => connection.terminate(), CLOSING_MS).unref();
+    } else if (now - connection.lastPing > heartbeatMs) {
+      connection.ping(now);
+    }
+  }
+}

@@ -1,0 +1,150 @@
+import { Logger, type WsMessageHandler } from '@nestjs/common';
+import { lastValueFrom, type Observable } from 'rxjs';
+import type { WebSocket } from 'ws';
+import { JsonRefused, type JsonValue, parseJsonBytes } from '../common/json.js';
+import { type Problem, Unauthenticated } from '../common/problem.js';
+import { CloseCode } from './close-codes.js';
+import type { Connection } from './connection.js';
+import { MalformedFrame, UnknownFrame } from './rooms.errors.js';
+import { errorData } from './frame-problem.filter.js';
+
+interface Frame {
+  readonly event: string;
+  readonly data: JsonValue;
+  readonly id?: number;
+}
+
+/** With more frames than this waiting, the socket is not read until some are done. */
+const MAX_WAITING = 64;
+/** A client may save up this many seconds' worth of frames. */
+const BURST_SECONDS = 2;
+/** A client that sends this many frames in a row that are not frames does not speak the protocol. */
+const MAX_MALFORMED = 10;
+
+/**
+ * Handles the frames of one socket one after another, in order, each answered or answered with an error.
+ * The handlers are Nest's, with the gateway's guards, pipes and filters around them.
+ */
+export class FrameQueue {
+  private readonly logger = new Logger(FrameQueue.name);
+  private readonly handlers: Map<unknown, WsMessageHandler['callback']>;
+  private readonly waiting: Buffer[] = [];
+  private running = false;
+  private malformed = 0;
+  private allowance: number;
+  private allowanceAt = performance.now();
+
+  /** @param framesPerSecond how many frames the client may send in the long run */
+  constructor(
+    private readonly client: WebSocket,
+    private readonly connection: Connection,
+    handlers: WsMessageHandler[],
+    private readonly transform: (data: unknown) => Observable<unknown>,
+    private readonly framesPerSecond: number,
+  ) {
+    this.handlers = new Map(handlers.map(({ message, callback }) => [message, callback]));
+    this.allowance = framesPerSecond * BURST_SECONDS;
+    client.on('message', (bytes: Buffer, isBinary: boolean) => this.receive(bytes, isBinary));
+    this.start();
+  }
+
+  private receive(bytes: Buffer, isBinary: boolean): void {
+    this.connection.lastSeen = performance.now();
+    if (!this.connection.isOpen) return;
+    if (isBinary) return this.connection.close(CloseCode.PROTOCOL_ERROR, 'frames are JSON text');
+    if (!this.isAllowed()) return this.connection.close(CloseCode.TOO_MANY_FRAMES, 'too many frames');
+    this.waiting.push(bytes);
+    if (this.waiting.length >= MAX_WAITING) this.client.pause();
+    if (!this.running) this.start();
+  }
+
+  private isAllowed(): boolean {
+    const now = performance.now();
+    const earned = ((now - this.allowanceAt) / 1_000) * this.framesPerSecond;
+    this.allowanceAt = now;
+    this.allowance = Math.min(this.framesPerSecond * BURST_SECONDS, this.allowance + earned) - 1;
+    return this.allowance >= 0;
+  }
+
+  private start(): void {
+    this.running = true;
+    this.run().catch((error: unknown) => {
+      // Handlers do not throw, so this is a mistake of ours: the client can only start again.
+      this.logger.error(error instanceof Error ? error.stack : error);
+      this.connection.close(CloseCode.INTERNAL, 'internal error');
+    });
+  }
+
+  private async run(): Promise<void> {
+    await this.enterFirstRoom();
+    for (let bytes = this.waiting.shift(); bytes; bytes = this.waiting.shift()) {
+      if (this.client.isPaused && this.waiting.length < MAX_WAITING / 2) this.client.resume();
+      await this.handleBytes(bytes);
+      await this.enterFirstRoom();
+    }
+    this.running = false;
+  }
+
+  /** `/ws/{room}` joins that room as soon as it is known who asks. */
+  private async enterFirstRoom(): Promise<void> {
+    const { firstRoom: room, principal } = this.connection;
+    if (room === undefined || !principal) return;
+    this.connection.firstRoom = undefined;
+    await this.handle({ event: 'join', data: { room } });
+  }
+
+  private async handleBytes(bytes: Buffer): Promise<void> {
+    let frame: Frame;
+    try {
+      frame = parseFrame(bytes);
+    } catch (error) {
+      if (!(error instanceof MalformedFrame)) throw error;
+      this.refuse(error, undefined);
+      if (++this.malformed >= MAX_MALFORMED) this.connection.close(CloseCode.PROTOCOL_ERROR, error.detail);
+      return;
+    }
+    this.malformed = 0;
+    await this.handle(frame);
+  }
+
+  private async handle({ event, data, id }: Frame): Promise<void> {
+    if (!this.connection.isOpen) return;
+    const handler = this.handlers.get(event);
+    if (!this.connection.principal && event !== 'auth') {
+      this.refuse(new Unauthenticated('The first frame must be auth, with an access token.'), id);
+      this.connection.close(CloseCode.UNAUTHENTICATED, 'authenticate first');
+    } else if (!handler) {
+      this.refuse(new UnknownFrame(), id);
+    } else {
+      this.connection.frameId = id;
+      // Errors have become answers by the gateway's filter.
+      await lastValueFrom(this.transform(handler(data, event) as unknown), { defaultValue: undefined });
+      this.connection.frameId = undefined;
+    }
+  }
+
+  private refuse(problem: Problem, id: number | undefined): void {
+    this.connection.frameId = id;
+    this.connection.reply('error', errorData(problem));
+    this.connection.frameId = undefined;
+  }
+}
+
+/** @throws {MalformedFrame} */
+function parseFrame(bytes: Buffer): Frame {
+  let frame: JsonValue;
+  try {
+    frame = parseJsonBytes(bytes);
+  } catch (error) {
+    if (!(error instanceof JsonRefused)) throw error;
+    throw new MalformedFrame(
+      `The frame ${error.problem.pointer} ${error.problem.detail}.`.replace('  ', ' '),
+    );
+  }
+  if (frame === null || typeof frame !== 'object' || Array.isArray(frame))
+    throw new MalformedFrame('A frame must be a JSON object with event, data and maybe id.');
+  const { event, data = {}, id } = frame;
+  if (typeof event !== 'string') throw new MalformedFrame('event must be a text.');
+  if (id !== undefined && !Number.isSafeInteger(id)) throw new MalformedFrame('id must be a whole number.');
+  return { event, data, id: id as number | undefined };
+}

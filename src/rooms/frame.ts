@@ -1,0 +1,50 @@
+import { createRequire } from 'node:module';
+import type { StreamEvent } from '../events/stream-event.js';
+
+/** The part of the `ws` package that puts a WebSocket header before a payload (RFC 6455, section 5.2). */
+interface Sender {
+  frame(data: Buffer, options: object): Buffer[];
+}
+
+const { Sender } = createRequire(import.meta.url)('ws') as { Sender: Sender };
+
+/** One unfragmented, unmasked, uncompressed text frame. */
+const TEXT = { fin: true, rsv1: false, opcode: 1, mask: false, readOnly: true };
+
+/**
+ * The bytes of one frame, to be written to any number of sockets. This goes past the `ws` sender, which is
+ * sound as long as compression is off: then the sender keeps no queue of its own.
+ */
+export function encodeFrame(json: string): Buffer {
+  return Buffer.concat(Sender.frame(Buffer.from(json), TEXT));
+}
+
+/** `{"event", "data", "id"?}`; `id` answers the frame that had it. */
+export function messageFrame(event: string, data: object, id?: number): Buffer {
+  return encodeFrame(JSON.stringify({ event, data, id }));
+}
+
+/** An event of a room; `cursor` only if the event is durable. */
+export function eventFrame(room: string, event: string, cursor?: string): Buffer {
+  const position = cursor === undefined ? '' : `"cursor":"${cursor}",`;
+  return encodeFrame(`{"event":"event","data":{"room":"${room}",${position}"event":${event}}}`);
+}
+
+/** The frames of one room's events, each built once for as long as the event is at hand. */
+export class EventFrames {
+  private readonly frames = new WeakMap<StreamEvent, Buffer>();
+
+  constructor(
+    private readonly room: string,
+    private readonly cursorOf: (event: StreamEvent) => string,
+  ) {}
+
+  of(event: StreamEvent): Buffer {
+    let frame = this.frames.get(event);
+    if (!frame) {
+      frame = eventFrame(this.room, event.json, this.cursorOf(event));
+      this.frames.set(event, frame);
+    }
+    return frame;
+  }
+}

@@ -1,0 +1,38 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { DiscoveryService, Reflector } from '@nestjs/core';
+import type { Principal } from '../common/access.js';
+import { isId } from '../common/identifiers.js';
+import { ROOM_KIND, type RoomAuthoriser, type RoomGrant } from './room-authoriser.js';
+import { RoomNotFound } from './rooms.errors.js';
+
+/** Finds the authoriser of a room among those that features have declared. */
+@Injectable()
+export class RoomDirectory implements OnModuleInit {
+  private readonly authorisers = new Map<string, RoomAuthoriser>();
+
+  constructor(
+    private readonly discovery: DiscoveryService,
+    private readonly reflector: Reflector,
+  ) {}
+
+  onModuleInit(): void {
+    for (const { metatype, instance } of this.discovery.getProviders()) {
+      const kind = metatype ? this.reflector.get<string | undefined>(ROOM_KIND, metatype) : undefined;
+      if (kind === undefined) continue;
+      if (this.authorisers.has(kind)) throw new Error(`Two providers authorise the rooms ${kind}/{id}`);
+      this.authorisers.set(kind, instance as RoomAuthoriser);
+    }
+  }
+
+  /**
+   * @param room `{kind}/{id}`
+   * @throws {RoomNotFound} if it does not exist, or the principal may not know that it does
+   */
+  async authorise(principal: Principal, room: string): Promise<RoomGrant> {
+    const [kind = '', id = '', ...rest] = room.split('/');
+    const authoriser = this.authorisers.get(kind);
+    const grant = authoriser && rest.length === 0 && isId(id) && (await authoriser.authorise(principal, id));
+    if (!grant) throw new RoomNotFound();
+    return grant;
+  }
+}

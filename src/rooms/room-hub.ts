@@ -1,0 +1,186 @@
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { formatCursor, parseCursor } from '../events/cursor.js';
+import { Epoch } from '../events/epoch.js';
+import type { FollowedStream } from '../events/followed-stream.js';
+import type { StreamEvent } from '../events/stream-event.js';
+import { StreamTail } from '../events/stream-tail.js';
+import { Streams } from '../events/streams.js';
+import type { Connection } from './connection.js';
+import { CloseCode } from './close-codes.js';
+import { eventFrame, messageFrame } from './frame.js';
+import { isHeardInWorkspace, Room, workspaceRoom } from './room.js';
+import type { RoomGrant } from './room-authoriser.js';
+import { InvalidCursor } from './rooms.errors.js';
+import { Subscription } from './subscription.js';
+
+/** What a socket learns when it has joined. */
+export interface Joined {
+  readonly room: string;
+  /** Everything after it follows. */
+  readonly cursor: string;
+  /** Whether every event after the cursor that was asked for follows. */
+  readonly recovered: boolean;
+  /** Why not; then the state must be fetched anew. */
+  readonly reason?: 'epoch_changed' | 'cursor_ahead';
+}
+
+/**
+ * Hands the events of streams to the sockets that follow, in order, once. A socket that is behind, because it
+ * resumes or reads slowly, is not queued for: it keeps a position and catches up from the stream's recent
+ * events or from the database, then goes live in the same turn in which nothing is missing any more.
+ */
+@Injectable()
+export class RoomHub implements OnModuleInit {
+  private readonly logger = new Logger(RoomHub.name);
+  private readonly rooms = new Map<string, Room>();
+
+  constructor(
+    private readonly tail: StreamTail,
+    private readonly streams: Streams,
+    private readonly epoch: Epoch,
+  ) {}
+
+  onModuleInit(): void {
+    this.tail.listen(this);
+  }
+
+  /**
+   * Puts a socket into a room. Nothing is sent before {@link start}, so that the answer comes first.
+   * @param after the cursor to resume from
+   * @throws {InvalidCursor}
+   */
+  async join(
+    connection: Connection,
+    name: string,
+    grant: RoomGrant,
+    after: string | undefined,
+  ): Promise<{ joined: Joined; subscription: Subscription }> {
+    const stream = await this.tail.follow(grant.streamId);
+    try {
+      const from = await this.resolve(stream, after);
+      const room = this.rooms.get(name) ?? new Room(name, stream, (event) => this.cursor(event.seq));
+      this.rooms.set(name, room);
+      room.members++;
+      const subscription = new Subscription(connection, room, grant, from.position);
+      connection.subscriptions.set(name, subscription);
+      const { position, ...rest } = from;
+      return { joined: { room: name, cursor: this.cursor(position), ...rest }, subscription };
+    } catch (error) {
+      this.tail.unfollow(grant.streamId);
+      throw error;
+    }
+  }
+
+  /** Begins to deliver to a new subscription. */
+  start(subscription: Subscription): void {
+    void this.catchUp(subscription);
+  }
+
+  leave(subscription: Subscription): void {
+    if (!subscription.active) return;
+    subscription.active = false;
+    const { room, connection } = subscription;
+    room.live.delete(subscription);
+    connection.subscriptions.delete(room.name);
+    if (--room.members === 0) this.rooms.delete(room.name);
+    this.tail.unfollow(room.stream.id);
+  }
+
+  /** Sends something that is not kept to everybody who is in the room now. */
+  broadcast(name: string, event: string): void {
+    const room = this.rooms.get(name);
+    if (!room) return;
+    const frame = eventFrame(name, event);
+    // Who lags misses it: that is what ephemeral means.
+    for (const { connection } of room.live) if (!connection.isLagging) connection.send(frame);
+  }
+
+  cursor(seq: number): string {
+    return formatCursor(this.epoch.current, seq);
+  }
+
+  onEvents(stream: FollowedStream, events: readonly StreamEvent[]): void {
+    const workspace = this.rooms.get(workspaceRoom(stream.id));
+    for (const event of events) {
+      if (workspace && isHeardInWorkspace(event.subject)) this.deliver(workspace, event);
+      const room = this.rooms.get(event.subject);
+      if (room && room !== workspace) this.deliver(room, event);
+    }
+  }
+
+  /** The history is another one: nobody can go on from where they were. */
+  onReset(stream: FollowedStream): void {
+    for (const room of this.rooms.values()) {
+      if (room.stream !== stream) continue;
+      const frame = messageFrame('left', { room: room.name, code: 'epoch_changed' });
+      for (const subscription of [...room.live]) {
+        subscription.connection.send(frame);
+        this.leave(subscription);
+      }
+    }
+  }
+
+  private deliver(room: Room, event: StreamEvent): void {
+    if (room.live.size === 0) return;
+    const frame = room.frames.of(event);
+    for (const subscription of room.live) {
+      if (subscription.connection.isLagging) this.setBack(subscription, event.seq - 1);
+      else subscription.connection.send(frame);
+    }
+  }
+
+  private setBack(subscription: Subscription, position: number): void {
+    subscription.room.live.delete(subscription);
+    subscription.position = position;
+    void this.catchUp(subscription);
+  }
+
+  /** Where a joining socket starts. */
+  private async resolve(
+    stream: FollowedStream,
+    after: string | undefined,
+  ): Promise<{ position: number } & Pick<Joined, 'recovered' | 'reason'>> {
+    if (after === undefined) return { position: stream.position, recovered: false };
+    const cursor = parseCursor(after);
+    if (!cursor) throw new InvalidCursor();
+    if (cursor.epoch !== this.epoch.current)
+      return { position: stream.position, recovered: false, reason: 'epoch_changed' };
+    if (cursor.seq > stream.position) await this.tail.catchUp(stream);
+    return cursor.seq > stream.position
+      ? { position: stream.position, recovered: false, reason: 'cursor_ahead' }
+      : { position: cursor.seq, recovered: true };
+  }
+
+  private async catchUp(subscription: Subscription): Promise<void> {
+    const { connection, room } = subscription;
+    try {
+      for (;;) {
+        await connection.whenDrained();
+        if (!subscription.active || !connection.isOpen) return;
+        const recent = room.stream.since(subscription.position);
+        if (recent) {
+          for (const event of recent) if (room.includes(event)) connection.send(room.frames.of(event));
+          room.live.add(subscription);
+          return;
+        }
+        await this.sendPage(subscription);
+      }
+    } catch (error) {
+      this.logger.warn(`Cannot catch up in ${room.name}: ${(error as Error).message}`);
+      connection.close(CloseCode.TOO_SLOW, 'resume from the cursor');
+    }
+  }
+
+  /** Reads and sends the next page after the subscription's position. */
+  private async sendPage(subscription: Subscription): Promise<void> {
+    const { connection, room, position } = subscription;
+    const known = room.stream.position;
+    const events = room.isWorkspace
+      ? await this.streams.read(room.stream.id, position)
+      : await this.streams.readSubject(room.name, position);
+    if (!subscription.active) return;
+    for (const event of events) if (room.includes(event)) connection.send(room.frames.of(event));
+    // The end of a room's own events says that there are none up to what was known before the question.
+    subscription.position = events.at(-1)?.seq ?? Math.max(position, known);
+  }
+}

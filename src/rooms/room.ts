@@ -1,0 +1,38 @@
+import type { FollowedStream } from '../events/followed-stream.js';
+import type { StreamEvent } from '../events/stream-event.js';
+import { EventFrames } from './frame.js';
+import type { Subscription } from './subscription.js';
+
+const WORKSPACES = 'workspaces/';
+/** Events of custom rooms stay in their room: not every member of the workspace may be in it. */
+const CUSTOM = 'rooms/';
+
+export const workspaceRoom = (streamId: string): string => `${WORKSPACES}${streamId}`;
+
+/** Whether an event of a room is heard in its workspace's room as well. */
+export const isHeardInWorkspace = (subject: string): boolean => !subject.startsWith(CUSTOM);
+
+/** One topic within a stream, as far as sockets of this instance are in it. */
+export class Room {
+  /** Those who are handed each event as it comes. */
+  readonly live = new Set<Subscription>();
+  readonly frames: EventFrames;
+  /** All of them, live or catching up. */
+  members = 0;
+
+  constructor(
+    readonly name: string,
+    readonly stream: FollowedStream,
+    cursorOf: (event: StreamEvent) => string,
+  ) {
+    this.frames = new EventFrames(name, cursorOf);
+  }
+
+  get isWorkspace(): boolean {
+    return this.name.startsWith(WORKSPACES);
+  }
+
+  includes(event: StreamEvent): boolean {
+    return event.subject === this.name || (this.isWorkspace && isHeardInWorkspace(event.subject));
+  }
+}

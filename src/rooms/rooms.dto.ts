@@ -1,0 +1,44 @@
+import { IsBoolean, IsDefined, IsOptional, IsString, Matches, MaxLength } from 'class-validator';
+import type { JsonValue } from '../common/json.js';
+
+const ROOM = 'must be a room such as items/{id}';
+const IsRoom = (): PropertyDecorator => Matches(/^[a-z]{1,32}\/[0-9a-f-]{36}$/, { message: ROOM });
+
+export class AuthFrame {
+  @IsString({ message: 'must be an access token' })
+  @MaxLength(8_192, { message: 'must be an access token' })
+  token: string;
+}
+
+export class JoinFrame {
+  @IsRoom()
+  room: string;
+
+  /** The last cursor that this client has seen; every event after it follows. */
+  @IsOptional()
+  @IsString({ message: 'must be a cursor' })
+  @MaxLength(64, { message: 'must be a cursor' })
+  after?: string;
+}
+
+export class LeaveFrame {
+  @IsRoom()
+  room: string;
+}
+
+export class PublishFrame {
+  @IsRoom()
+  room: string;
+
+  @Matches(/^[A-Za-z][\w-]{0,63}(\.[\w-]{1,64}){0,3}$/, { message: 'must be a name such as message.posted' })
+  type: string;
+
+  /** Any JSON. */
+  @IsDefined({ message: 'must be there' })
+  data: JsonValue;
+
+  /** Whether it is kept in the stream and reaches those who were away; true when left out. */
+  @IsOptional()
+  @IsBoolean({ message: 'must be true or false' })
+  durable?: boolean;
+}

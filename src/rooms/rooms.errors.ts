@@ -1,0 +1,57 @@
+import { Problem } from '../common/problem.js';
+
+/** `not_found`: no such room, or none that the caller may know of. */
+export class RoomNotFound extends Problem {
+  constructor() {
+    super(404, 'not_found', 'There is no such room, or it is not yours to join.');
+  }
+}
+
+/** `not_joined`: the frame is about a room that this socket is not in. */
+export class NotJoined extends Problem {
+  constructor() {
+    super(409, 'not_joined', 'This socket is not in that room; join it first.');
+  }
+}
+
+/** `too_many_rooms`: the bound on rooms per socket. */
+export class TooManyRooms extends Problem {
+  constructor(limit: number) {
+    super(429, 'too_many_rooms', `A socket can be in at most ${limit} rooms; leave one first.`);
+  }
+}
+
+/** `reserved_type`: only Atrium itself says such things. */
+export class ReservedType extends Problem {
+  constructor(prefix: string) {
+    super(400, 'reserved_type', `Types that start with ${prefix}. are Atrium's own; choose another.`);
+  }
+}
+
+/** `invalid_cursor`: not something that Atrium gave out. */
+export class InvalidCursor extends Problem {
+  constructor() {
+    super(400, 'invalid_cursor', 'after must be a cursor as Atrium gave it out.');
+  }
+}
+
+/** `other_principal`: a socket speaks for one principal all its life. */
+export class OtherPrincipal extends Problem {
+  constructor() {
+    super(403, 'other_principal', 'This socket belongs to another principal; open a new one.');
+  }
+}
+
+/** `unknown_event`: the frame asks for something that does not exist. */
+export class UnknownFrame extends Problem {
+  constructor() {
+    super(400, 'unknown_event', 'event must be auth, join, leave, publish or ping.');
+  }
+}
+
+/** `malformed_frame`: not `{"event": string, "data": object, "id"?: number}`. */
+export class MalformedFrame extends Problem {
+  constructor(detail: string) {
+    super(400, 'malformed_frame', detail);
+  }
+}

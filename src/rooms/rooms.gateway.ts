@@ -1,0 +1,90 @@
+import { type BeforeApplicationShutdown, type OnModuleInit, UseFilters, UsePipes } from '@nestjs/common';
+import {
+  ConnectedSocket,
+  MessageBody,
+  type OnGatewayConnection,
+  type OnGatewayDisconnect,
+  SubscribeMessage,
+  WebSocketGateway,
+} from '@nestjs/websockets';
+import type { IncomingMessage } from 'node:http';
+import type { WebSocket } from 'ws';
+import { Problem } from '../common/problem.js';
+import { ValidationPipe } from '../common/validation.pipe.js';
+import { SessionRevocations } from '../sessions/session-revocations.js';
+import { Connections } from './connections.js';
+import { FrameProblemFilter } from './frame-problem.filter.js';
+import { roomOfPath } from './rooms.adapter.js';
+import { AuthFrame, JoinFrame, LeaveFrame, PublishFrame } from './rooms.dto.js';
+import { RoomsService } from './rooms.service.js';
+
+/**
+ * The socket's face. Every frame is answered, by the service or by the filter; a socket is registered before
+ * any frame of it is read, and forgotten when it closes, however it closes.
+ */
+@WebSocketGateway({ path: '/ws' })
+@UsePipes(ValidationPipe)
+@UseFilters(FrameProblemFilter)
+export class RoomsGateway
+  implements OnGatewayConnection, OnGatewayDisconnect, OnModuleInit, BeforeApplicationShutdown
+{
+  constructor(
+    private readonly connections: Connections,
+    private readonly rooms: RoomsService,
+    private readonly revocations: SessionRevocations,
+  ) {}
+
+  onModuleInit(): void {
+    this.revocations.onRevoked((sessionId) => this.connections.closeSession(sessionId));
+  }
+
+  beforeApplicationShutdown(): Promise<void> {
+    return this.connections.closeAll();
+  }
+
+  handleConnection(client: WebSocket, request: IncomingMessage): void {
+    const connection = this.connections.open(client, request.socket);
+    connection.firstRoom = roomOfPath(request);
+    // What `ws` objects to (a frame too big, text that is not UTF-8) it closes by itself, with the right code.
+    client.on('error', () => undefined);
+    const { authorization } = request.headers;
+    if (authorization !== undefined) this.rooms.authenticateHandshake(connection, authorization);
+  }
+
+  handleDisconnect(client: WebSocket): void {
+    const connection = this.connections.of(client);
+    if (connection) this.rooms.leaveAll(connection);
+    this.connections.remove(client);
+  }
+
+  @SubscribeMessage('auth')
+  auth(@ConnectedSocket() client: WebSocket, @MessageBody() { token }: AuthFrame): void {
+    this.rooms.authenticate(this.connectionOf(client), token);
+  }
+
+  @SubscribeMessage('join')
+  join(@ConnectedSocket() client: WebSocket, @MessageBody() frame: JoinFrame): Promise<void> {
+    return this.rooms.join(this.connectionOf(client), frame);
+  }
+
+  @SubscribeMessage('leave')
+  leave(@ConnectedSocket() client: WebSocket, @MessageBody() { room }: LeaveFrame): void {
+    this.rooms.leave(this.connectionOf(client), room);
+  }
+
+  @SubscribeMessage('publish')
+  publish(@ConnectedSocket() client: WebSocket, @MessageBody() frame: PublishFrame): Promise<void> {
+    return this.rooms.publish(this.connectionOf(client), frame);
+  }
+
+  @SubscribeMessage('ping')
+  ping(@ConnectedSocket() client: WebSocket): void {
+    this.connectionOf(client).reply('pong', {});
+  }
+
+  private connectionOf(client: WebSocket): ReturnType<Connections['open']> {
+    const connection = this.connections.of(client);
+    if (!connection) throw new Problem(409, 'closed', 'This socket has closed.');
+    return connection;
+  }
+}
