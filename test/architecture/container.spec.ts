@@ -127,9 +127,14 @@ describe('The container', () => {
     const { compilerOptions } = readJson('tsconfig.json') as { compilerOptions: { outDir: string } };
     const emitted = `${compilerOptions.outDir.replace(/^\.\//, '')}/${entryFile}.js`;
     expect(execForm(only('CMD'))).toEqual(['node', emitted]);
-    expect(scripts['start:prod']).toBe(`node ${emitted}`);
+    expect(scripts['start:prod']).toBe(`exec node ${emitted}`);
     expect(last.filter(({ name }) => name === 'ENTRYPOINT')).toEqual([]);
     expect(only('STOPSIGNAL')).toBe('SIGTERM');
+  });
+
+  it('is served by npm without a shell in between that would keep the signal to itself', () => {
+    expect(scripts['start']).toMatch(/^exec node /);
+    expect(scripts['start:prod']).toMatch(/^exec node /);
   });
 
   describe('asks without a shell whether it lives', () => {
