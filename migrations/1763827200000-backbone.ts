@@ -21,7 +21,7 @@ export class Backbone1763827200000 implements MigrationInterface {
         user_id uuid NOT NULL CONSTRAINT sessions_user_id_fkey REFERENCES users (id) ON DELETE CASCADE,
         seed bytea NOT NULL,
         generation integer NOT NULL DEFAULT 1,
-        rotated_at timestamptz NOT NULL DEFAULT now(),
+        rotations timestamptz[] NOT NULL,
         created_at timestamptz NOT NULL DEFAULT now(),
         expires_at timestamptz NOT NULL,
         revoked_at timestamptz,
@@ -71,6 +71,13 @@ export class Backbone1763827200000 implements MigrationInterface {
         data jsonb NOT NULL,
         CONSTRAINT events_pkey PRIMARY KEY (stream_id, seq)
       )`);
+    await runner.query(`
+      CREATE TABLE stream_history (
+        "only" boolean CONSTRAINT stream_history_pkey PRIMARY KEY DEFAULT true,
+        nonce uuid NOT NULL DEFAULT gen_random_uuid(),
+        CONSTRAINT stream_history_only_check CHECK ("only")
+      )`);
+    await runner.query(`INSERT INTO stream_history DEFAULT VALUES`);
     await runner.query(`CREATE INDEX events_subject_seq_idx ON events (subject, seq)`);
     await runner.query(`
       CREATE TABLE items (
@@ -115,7 +122,16 @@ export class Backbone1763827200000 implements MigrationInterface {
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`DROP FUNCTION jsonb_merge_patch(jsonb, jsonb)`);
-    for (const table of ['items', 'events', 'streams', 'memberships', 'workspaces', 'sessions', 'users'])
+    for (const table of [
+      'items',
+      'events',
+      'stream_history',
+      'streams',
+      'memberships',
+      'workspaces',
+      'sessions',
+      'users',
+    ])
       await runner.query(`DROP TABLE ${table}`);
   }
 }
