@@ -1,26 +1,37 @@
+import { spawn } from 'node:child_process';
 import { chmod, lstat, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { type EmbeddedServer, removeEmbedded, startEmbedded } from '../../src/database/embedded.js';
 import { ask, holdEmbedded, serverPid, until } from '../support/database-embedded.js';
 
 describe('the embedded PostgreSQL', () => {
   let dataDir: string;
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'atrium-embedded-'));
     await chmod(dataDir, 0o755);
   });
 
   afterEach(async () => {
+    // Whatever a failed test left behind is not the next one's.
+    const left = await serverPid(dataDir);
+    if (left !== undefined) await removeEmbedded(dataDir);
+    expect(left).toBeUndefined();
+  });
+
+  afterAll(async () => {
     expect(await removeEmbedded(dataDir)).toBe(true);
     await rm(dataDir, { recursive: true });
   });
 
   const start = (): Promise<EmbeddedServer> => startEmbedded({ dataDir, log: () => undefined });
 
-  const remember = (url: string) => ask(url, 'CREATE TABLE kept AS SELECT 42 AS answer');
+  const remember = async (url: string) => {
+    await ask(url, 'DROP TABLE IF EXISTS kept');
+    await ask(url, 'CREATE TABLE kept AS SELECT 42 AS answer');
+  };
   const recall = (url: string) => ask<{ answer: number }>(url, 'SELECT answer FROM kept');
 
   it('keeps its data over a stop and a second start', async () => {
@@ -99,7 +110,8 @@ describe('the embedded PostgreSQL', () => {
     expect(await serverPid(dataDir)).toBeUndefined();
   });
 
-  it('is shared by two processes, and stopped by the one that leaves last', async () => {
+  it('is shared by two processes that start at the same moment, and stopped by the one that leaves last', async () => {
+    expect(await removeEmbedded(dataDir)).toBe(true);
     const [first, second] = await Promise.all([holdEmbedded(dataDir), holdEmbedded(dataDir)]);
     expect(second.url).toBe(first.url);
 
@@ -119,14 +131,20 @@ describe('the embedded PostgreSQL', () => {
   it('starts although the process id in its lock file is another program’s by now', async () => {
     await (await start()).stop();
     const data = join(dataDir, 'postgres/data');
-    await writeFile(
-      join(data, 'postmaster.pid'),
-      `${process.ppid}\n${data}\n1\n1\n\n127.0.0.1\n\nready   \n`,
-    );
-
-    const server = await start();
-    expect(await ask(server.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
-    await server.stop();
+    // The same user's, or PostgreSQL would know by itself that it cannot be a server.
+    const { uid } = await stat(data);
+    const other = spawn('sleep', ['60'], process.getuid?.() === 0 ? { uid, cwd: '/' } : { cwd: '/' });
+    try {
+      await writeFile(
+        join(data, 'postmaster.pid'),
+        `${other.pid!}\n${data}\n1\n1\n\n127.0.0.1\n\nready   \n`,
+      );
+      const server = await start();
+      expect(await ask(server.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+      await server.stop();
+    } finally {
+      other.kill();
+    }
   });
 
   it('is not disturbed by PG* variables meant for another server', async () => {

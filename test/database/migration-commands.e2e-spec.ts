@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { migrations } from '../../migrations/index.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+
+const root = resolve(import.meta.dirname, '../..');
+
+describe('the migration commands', () => {
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    database = await createTestDatabase({ empty: true });
+  });
+
+  afterAll(() => database.drop());
+
+  /** Runs the command as package.json's scripts do. */
+  async function run(...args: string[]): Promise<{ code: number; output: string }> {
+    const program = ['--no-warnings', '--import', '@swc-node/register/esm-register', 'src/database/cli.ts'];
+    const child = spawn(process.execPath, [...program, ...args], {
+      cwd: root,
+      env: { ...process.env, NODE_ENV: 'production', DATABASE_URL: database.url },
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += String(data)));
+    const [code] = (await once(child, 'close')) as [number];
+    return { code, output };
+  }
+
+  it('apply, name, list, check and revert', async () => {
+    const last = migrations.at(-1)!.name;
+    expect(await run('current')).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('No migration is applied'),
+    });
+    const applied = migrations.map(({ name }) => `applied ${name}\n`).join('');
+    expect(await run('run')).toEqual({ code: 0, output: applied });
+    expect(await run('run')).toEqual({ code: 0, output: 'Nothing to do: every migration is applied.\n' });
+    expect(await run('current')).toEqual({ code: 0, output: `${last}\n` });
+    expect(await run('check')).toEqual({ code: 0, output: 'Entities and migrations agree.\n' });
+    expect(await run('revert')).toEqual({ code: 0, output: `reverted ${last}\n` });
+    expect(await run('history')).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(`pending +${last}\n$`),
+    });
+  });
+
+  it('refuse what they do not know, and say how to call them', async () => {
+    expect(await run('bogus')).toMatchObject({
+      code: 2,
+      output: expect.stringContaining('Usage: npm run migration:'),
+    });
+    expect(await run('generate')).toMatchObject({
+      code: 2,
+      output: expect.stringContaining('add-item-labels'),
+    });
+    expect(await run('generate', 'a/b')).toMatchObject({ code: 2 });
+  });
+});
