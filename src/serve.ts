@@ -52,7 +52,7 @@ function stopOnSignal(
     if (stopping) process.exit(130);
     stopping = true;
     app.get(Lifecycle).drain();
-    const server = app.getHttpServer() as import('node:http').Server;
+    const server = app.getHttpServer();
     const patience = setTimeout(() => server.closeAllConnections(), http.drainTimeoutMs).unref();
     try {
       await app.close();
@@ -69,7 +69,7 @@ function stopOnSignal(
 }
 
 function greet(app: NestExpressApplication, { apiDocs, environment }: AtriumConfig): void {
-  const { port } = (app.getHttpServer() as import('node:http').Server).address() as AddressInfo;
+  const { port } = app.getHttpServer().address() as AddressInfo;
   const url = `http://localhost:${port}`;
   log(`Atrium serves ${url}`);
   if (environment === 'production') return;

@@ -64,13 +64,13 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
   }
 
   private nextBatch(): Waiting<Input, Row>[] {
-    const { keyOf } = this.write;
-    if (!keyOf) return this.waiting.splice(0, MAX_BATCH);
+    const { write } = this;
+    if (!write.keyOf) return this.waiting.splice(0, MAX_BATCH);
     const keys = new Set<string>();
     const batch: Waiting<Input, Row>[] = [];
     const later: Waiting<Input, Row>[] = [];
     for (const entry of this.waiting) {
-      const key = keyOf(entry.input);
+      const key = write.keyOf(entry.input);
       if (batch.length < MAX_BATCH && !keys.has(key)) batch.push(entry);
       else later.push(entry);
       keys.add(key); // also of those left for later, so that they keep their order
@@ -82,7 +82,7 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
   private async send(batch: Waiting<Input, Row>[], attempt = 1): Promise<void> {
     try {
       const rows = await this.execute(batch);
-      batch.forEach((entry, n) => entry.resolve(rows[n] as Row));
+      batch.forEach((entry, n) => entry.resolve(rows[n]));
     } catch (error) {
       if (isRefusal(error) && batch.length > 1) for (const entry of batch) await this.send([entry]);
       else if (isRetryable(error) && attempt < MAX_ATTEMPTS) await this.send(batch, attempt + 1);

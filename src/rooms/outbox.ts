@@ -33,9 +33,8 @@ export class FrameChain {
   }
 
   private join(): Buffer {
-    const frames: Buffer[] = [];
-    let chain: FrameChain | undefined;
-    for (chain = this; chain.before; chain = chain.before) frames.push(chain.frame);
+    const frames = [this.frame];
+    for (let chain = this.before; chain?.before; chain = chain.before) frames.push(chain.frame);
     return frames.length === 1 ? this.frame : Buffer.concat(frames.reverse());
   }
 }

@@ -25,4 +25,4 @@ export interface RoomAuthoriser {
  * its own: it never touches a socket.
  */
 export const AuthorisesRooms = (kind: string): ClassDecorator =>
-  applyDecorators(Injectable(), SetMetadata(ROOM_KIND, kind)) as ClassDecorator;
+  applyDecorators(Injectable(), SetMetadata(ROOM_KIND, kind));

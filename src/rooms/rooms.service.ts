@@ -83,7 +83,10 @@ export class RoomsService {
     const grant = await this.directory.authorise(principalOf(connection), room);
     if (before) this.hub.leave(before); // joining again starts again, from `after`
     const { joined, subscription } = await this.hub.join(connection, room, grant, after);
-    if (!connection.isOpen) return this.hub.leave(subscription);
+    if (!connection.isOpen) {
+      this.hub.leave(subscription);
+      return;
+    }
     connection.reply('joined', joined);
     this.hub.start(subscription);
   }

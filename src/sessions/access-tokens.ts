@@ -14,7 +14,6 @@ export const verificationOptions = (config: AtriumConfig) =>
     algorithms: ['HS256'],
     issuer: config.tokens.issuer,
     audience: config.tokens.audience,
-    complete: true,
   }) as const satisfies jwt.VerifyOptions;
 
 /** Signs and reads access tokens: JWTs by RFC 9068 with `sub`, `sid`, `aud`, `iss`, `iat`, `exp`. */
@@ -52,6 +51,7 @@ export class AccessTokens {
     try {
       complete = jwt.verify(token, this.config.tokens.secret, {
         ...verificationOptions(this.config),
+        complete: true,
         clockTimestamp: Math.floor(this.clock.now() / 1_000),
       });
     } catch (cause) {
@@ -65,7 +65,9 @@ export class AccessTokens {
  * The principal in a token whose signature, issuer, audience and time have been checked.
  * @throws {Unauthenticated} if it is not an access token
  */
-export function principalOf({ header, payload }: jwt.Jwt): Principal {
+export function principalOf(token: jwt.Jwt | null): Principal {
+  if (!token) throw new Unauthenticated();
+  const { header, payload } = token;
   if (header.typ?.toLowerCase() !== TYPE || typeof payload === 'string') throw new Unauthenticated();
   const { sub, sid, exp } = payload as { sub?: unknown; sid?: unknown; exp?: unknown };
   if (typeof sub !== 'string' || typeof sid !== 'string' || typeof exp !== 'number')

@@ -23,12 +23,15 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
       algorithms: [...algorithms],
       issuer,
       audience,
+      ignoreExpiration: true, // judged below, by the injected clock
       passReqToCallback: true,
     });
   }
 
-  /** The signature was good: what remains is whether it is an access token at all. */
+  /** The signature was good: what remains is whether it is an access token at all, and still alive. */
   validate(request: Request): Principal {
-    return principalOf(jwt.decode(bearerToken(request) ?? '', { complete: true }));
+    const principal = principalOf(jwt.decode(bearerToken(request) ?? '', { complete: true }));
+    if (principal.expiresAt <= this.clock.now()) throw new Unauthenticated('The access token has expired.');
+    return principal;
   }
 }

@@ -23,10 +23,16 @@ export class DatabaseIndicator {
   }
 
   isMigrated(key: string): Promise<HealthIndicatorResult> {
-    return this.probe(key, 'some are not applied; run npm run migration:run', () => this.migrations.applied());
+    return this.probe(key, 'some are not applied; run npm run migration:run', () =>
+      this.migrations.applied(),
+    );
   }
 
-  private async probe(key: string, wrong: string, ask: () => Promise<boolean>): Promise<HealthIndicatorResult> {
+  private async probe(
+    key: string,
+    wrong: string,
+    ask: () => Promise<boolean>,
+  ): Promise<HealthIndicatorResult> {
     const indicator = this.indicators.check(key);
     const { promise: impatient, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => reject(new Error('timeout')), PATIENCE_MS);
