@@ -13,6 +13,8 @@ const mayImport = {
   events: [...ground],
   rooms: [...ground, 'sessions', 'workspaces', 'events'],
 };
+/** Beside the features: says who may join a workspace's room. */
+const registersRooms = ['workspaces'];
 const featureMayImport = [...ground, 'sessions', 'workspaces', 'events'];
 
 /** The one list that names every feature's tables. */
@@ -30,7 +32,10 @@ const directions = Object.entries(mayImport).map(([folder, allowed]) => ({
   comment: `src/${folder} may import ${allowed.length > 0 ? allowed.join(', ') : 'nothing of src'}.`,
   severity: 'error',
   from: { path: folders([folder]), ...(folder === 'database' && { pathNot: ENTITY_LIST }) },
-  to: { path: '^src/', pathNot: folders([folder, ...allowed]) },
+  to: {
+    path: '^src/',
+    pathNot: [folders([folder, ...allowed]), ...(registersRooms.includes(folder) ? [ROOM_AUTHORISER] : [])],
+  },
 }));
 
 module.exports = {
