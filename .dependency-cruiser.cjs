@@ -9,7 +9,8 @@ const mayImport = {
   database: ['common', 'config'],
   accounts: [...ground],
   sessions: [...ground, 'accounts'],
-  workspaces: [...ground, 'accounts', 'sessions'],
+  // Membership changes are events of the workspace's stream.
+  workspaces: [...ground, 'accounts', 'sessions', 'events'],
   events: [...ground],
   rooms: [...ground, 'sessions', 'workspaces', 'events'],
 };

@@ -6,6 +6,7 @@ import { type InputError, ValidationFailed } from './problem.js';
 
 type Dto = new () => object;
 
+const UNKNOWN = 'is not a property of this request';
 const BUILT_IN: readonly unknown[] = [String, Number, Boolean, Array, Object, undefined];
 
 /**
@@ -20,9 +21,8 @@ export class ValidationPipe implements PipeTransform {
     if ((type !== 'body' && type !== 'query') || BUILT_IN.includes(metatype)) return value;
     const dto = metatype as Dto;
     // Without a body, each missing field is named.
-    return validated(
-      type === 'body' ? assign(dto, value === undefined ? {} : value) : plainToInstance(dto, value ?? {}),
-    );
+    const given = value === undefined ? {} : value;
+    return validated(type === 'body' ? assign(dto, given) : convert(dto, given as object));
   }
 }
 
@@ -43,7 +43,22 @@ export function validated<T extends object>(instance: T): T {
 export function assign<T extends object>(dto: new () => T, value: unknown): T {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new ValidationFailed([{ pointer: '', detail: 'must be a JSON object' }]);
+  refuseTraps(value);
   return Object.assign(new dto(), value);
+}
+
+function convert<T extends object>(dto: new () => T, query: object): T {
+  refuseTraps(query);
+  return plainToInstance(dto, query);
+}
+
+/** Names by which the validator finds an object's class: as input they would hide the rules from it. */
+const TRAPS = ['constructor', '__proto__'];
+
+function refuseTraps(value: object): void {
+  const found = TRAPS.filter((name) => Object.hasOwn(value, name));
+  if (found.length > 0)
+    throw new ValidationFailed(found.map((name) => ({ pointer: pointerTo('', name), detail: UNKNOWN })));
 }
 
 function inputErrors(error: ValidationError, parent: string): InputError[] {

@@ -4,7 +4,6 @@ import type { Principal } from '../common/access.js';
 import type { CloseCode } from './close-codes.js';
 import { messageFrame } from './frame.js';
 import type { FrameChain, Outbox, OutboxTarget } from './outbox.js';
-import type { Subscription } from './subscription.js';
 
 /** A socket with more than this part of its bound unsent is lagging: durable events wait in the stream. */
 const LAGGING_PART = 0.5;
@@ -15,8 +14,6 @@ export class Connection implements OutboxTarget {
   principal: Principal | undefined;
   /** The room of the address that was connected to, until it is joined. */
   firstRoom: string | undefined;
-  /** By room. */
-  readonly subscriptions = new Map<string, Subscription>();
   /** The `id` of the frame that is being handled: its answer, or its error, repeats it. */
   frameId: number | undefined;
   /** When the last sign of life came, by {@link performance.now}. */

@@ -8,10 +8,11 @@ import { Streams } from '../events/streams.js';
 import type { Connection } from './connection.js';
 import { CloseCode } from './close-codes.js';
 import { eventFrame, messageFrame } from './frame.js';
-import { isHeardInWorkspace, Room, workspaceRoom } from './room.js';
+import { isHeardInWorkspace, Room, Subscription, workspaceRoom } from './room.js';
 import type { RoomGrant } from './room-authoriser.js';
 import { InvalidCursor } from './rooms.errors.js';
-import { Subscription } from './subscription.js';
+
+const NONE: ReadonlyMap<string, Subscription> = new Map();
 
 /** What a socket learns when it has joined. */
 export interface Joined {
@@ -33,6 +34,8 @@ export interface Joined {
 export class RoomHub implements OnModuleInit {
   private readonly logger = new Logger(RoomHub.name);
   private readonly rooms = new Map<string, Room>();
+  /** The rooms of each socket, by name. */
+  private readonly subscriptions = new Map<Connection, Map<string, Subscription>>();
 
   constructor(
     private readonly tail: StreamTail,
@@ -42,6 +45,11 @@ export class RoomHub implements OnModuleInit {
 
   onModuleInit(): void {
     this.tail.listen(this);
+  }
+
+  /** The rooms that a socket is in, by name. */
+  subscriptionsOf(connection: Connection): ReadonlyMap<string, Subscription> {
+    return this.subscriptions.get(connection) ?? NONE;
   }
 
   /**
@@ -62,7 +70,7 @@ export class RoomHub implements OnModuleInit {
       this.rooms.set(name, room);
       room.members++;
       const subscription = new Subscription(connection, room, grant, from.position);
-      connection.subscriptions.set(name, subscription);
+      this.remember(subscription);
       const { position, ...rest } = from;
       return { joined: { room: name, cursor: this.cursor(position), ...rest }, subscription };
     } catch (error) {
@@ -81,9 +89,16 @@ export class RoomHub implements OnModuleInit {
     subscription.active = false;
     const { room, connection } = subscription;
     room.live.delete(subscription);
-    connection.subscriptions.delete(room.name);
+    const others = this.subscriptions.get(connection);
+    others?.delete(room.name);
+    if (others?.size === 0) this.subscriptions.delete(connection);
     if (--room.members === 0) this.rooms.delete(room.name);
     this.tail.unfollow(room.stream.id);
+  }
+
+  /** Takes a socket out of all its rooms. */
+  leaveAll(connection: Connection): void {
+    for (const subscription of [...this.subscriptionsOf(connection).values()]) this.leave(subscription);
   }
 
   /** Sends something that is not kept to everybody who is in the room now. */
@@ -133,6 +148,13 @@ export class RoomHub implements OnModuleInit {
     subscription.room.live.delete(subscription);
     subscription.position = position;
     void this.catchUp(subscription);
+  }
+
+  private remember(subscription: Subscription): void {
+    const { connection, room } = subscription;
+    const others = this.subscriptions.get(connection);
+    if (others) others.set(room.name, subscription);
+    else this.subscriptions.set(connection, new Map([[room.name, subscription]]));
   }
 
   /** Where a joining socket starts. */

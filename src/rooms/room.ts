@@ -1,7 +1,8 @@
 import type { FollowedStream } from '../events/followed-stream.js';
 import type { StreamEvent } from '../events/stream-event.js';
+import type { Connection } from './connection.js';
 import { EventFrames } from './frame.js';
-import type { Subscription } from './subscription.js';
+import type { RoomGrant } from './room-authoriser.js';
 
 const WORKSPACES = 'workspaces/';
 /** Events of custom rooms stay in their room: not every member of the workspace may be in it. */
@@ -35,4 +36,17 @@ export class Room {
   includes(event: StreamEvent): boolean {
     return event.subject === this.name || (this.isWorkspace && isHeardInWorkspace(event.subject));
   }
+}
+
+/** One socket in one room. Live ones are handed each event; the others catch up from the stream first. */
+export class Subscription {
+  active = true;
+
+  /** @param position everything up to this `seq` has been sent; kept while not live */
+  constructor(
+    readonly connection: Connection,
+    readonly room: Room,
+    readonly grant: RoomGrant,
+    public position: number,
+  ) {}
 }

@@ -78,8 +78,9 @@ export class RoomsService {
   /** @throws {import('./rooms.errors.js').RoomNotFound} */
   async join(connection: Connection, { room, after }: JoinFrame): Promise<void> {
     const { roomLimit } = this.config.sockets;
-    const before = connection.subscriptions.get(room);
-    if (!before && connection.subscriptions.size >= roomLimit) throw new TooManyRooms(roomLimit);
+    const rooms = this.hub.subscriptionsOf(connection);
+    const before = rooms.get(room);
+    if (!before && rooms.size >= roomLimit) throw new TooManyRooms(roomLimit);
     const grant = await this.directory.authorise(principalOf(connection), room);
     if (before) this.hub.leave(before); // joining again starts again, from `after`
     const { joined, subscription } = await this.hub.join(connection, room, grant, after);
@@ -93,14 +94,14 @@ export class RoomsService {
 
   /** @throws {NotJoined} */
   leave(connection: Connection, room: string): void {
-    const subscription = connection.subscriptions.get(room);
+    const subscription = this.hub.subscriptionsOf(connection).get(room);
     if (!subscription) throw new NotJoined();
     this.hub.leave(subscription);
     connection.reply('left', { room });
   }
 
   leaveAll(connection: Connection): void {
-    for (const subscription of [...connection.subscriptions.values()]) this.hub.leave(subscription);
+    this.hub.leaveAll(connection);
   }
 
   /**
@@ -115,7 +116,8 @@ export class RoomsService {
     const [kind = ''] = type.split('.');
     if (RESERVED.has(kind) && type !== kind) throw new ReservedType(kind);
     const grant =
-      connection.subscriptions.get(room)?.grant ?? (await this.directory.authorise(principal, room));
+      this.hub.subscriptionsOf(connection).get(room)?.grant ??
+      (await this.directory.authorise(principal, room));
     if (!grant.mayPublish) throw new Forbidden('You may listen in this room, but not publish.');
     if (durable) connection.reply('published', { cursor: await this.append(principal, grant, frame) });
     else {

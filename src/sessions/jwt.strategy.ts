@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import type { Request } from 'express';
 import jwt from 'jsonwebtoken';
-import { ExtractJwt, Strategy } from 'passport-jwt';
+import { Strategy } from 'passport-jwt';
 import { bearerToken, type Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
 import { Unauthenticated } from '../common/problem.js';
@@ -18,7 +18,8 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
   ) {
     const { algorithms, issuer, audience } = verificationOptions(config);
     super({
-      jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
+      // The same reading as below: what is verified and what is believed must be one token.
+      jwtFromRequest: (request: Request) => bearerToken(request) ?? null,
       secretOrKey: config.tokens.secret,
       algorithms: [...algorithms],
       issuer,

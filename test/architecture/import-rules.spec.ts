@@ -13,7 +13,7 @@ const house: Record<string, string[]> = {
   database: ['common', 'config'],
   accounts: ['common', 'config', 'database'],
   sessions: ['common', 'config', 'database', 'accounts'],
-  workspaces: ['common', 'config', 'database', 'accounts', 'sessions'],
+  workspaces: ['common', 'config', 'database', 'accounts', 'sessions', 'events'],
   events: ['common', 'config', 'database'],
   items: ['common', 'config', 'database', 'sessions', 'workspaces', 'events'],
   agents: ['common', 'config', 'database', 'sessions', 'workspaces', 'events'],
