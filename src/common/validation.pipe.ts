@@ -43,20 +43,18 @@ export function validated<T extends object>(instance: T): T {
 export function assign<T extends object>(dto: new () => T, value: unknown): T {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new ValidationFailed([{ pointer: '', detail: 'must be a JSON object' }]);
-  refuseTraps(value);
+  refuseInherited(value);
   return Object.assign(new dto(), value);
 }
 
 function convert<T extends object>(dto: new () => T, query: object): T {
-  refuseTraps(query);
+  refuseInherited(query);
   return plainToInstance(dto, query);
 }
 
-/** Names by which the validator finds an object's class: as input they would hide the rules from it. */
-const TRAPS = ['constructor', '__proto__'];
-
-function refuseTraps(value: object): void {
-  const found = TRAPS.filter((name) => Object.hasOwn(value, name));
+/** What every object inherits: the validator looks there for an object's class and rules, and takes these for known. */
+function refuseInherited(value: object): void {
+  const found = Object.keys(value).filter((name) => name in Object.prototype);
   if (found.length > 0)
     throw new ValidationFailed(found.map((name) => ({ pointer: pointerTo('', name), detail: UNKNOWN })));
 }
