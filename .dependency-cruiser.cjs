@@ -7,16 +7,20 @@ const mayImport = {
   common: [],
   config: ['common'],
   database: ['common', 'config'],
-  accounts: [...ground],
-  sessions: [...ground, 'accounts'],
+  audit: [...ground],
+  mail: [...ground],
+  accounts: [...ground, 'audit', 'mail'],
+  sessions: [...ground, 'audit', 'accounts'],
+  oauth: [...ground, 'audit', 'accounts', 'sessions'],
+  mfa: [...ground, 'audit', 'accounts', 'sessions'],
   // Membership changes are events of the workspace's stream.
-  workspaces: [...ground, 'accounts', 'sessions', 'events'],
+  workspaces: [...ground, 'audit', 'mail', 'accounts', 'sessions', 'events'],
   events: [...ground],
   rooms: [...ground, 'sessions', 'workspaces', 'events'],
 };
 /** Beside the features: says who may join a workspace's room. */
 const registersRooms = ['workspaces'];
-const featureMayImport = [...ground, 'sessions', 'workspaces', 'events'];
+const featureMayImport = [...ground, 'audit', 'sessions', 'workspaces', 'events'];
 
 /** The one list that names every feature's tables. */
 const ENTITY_LIST = '^src/database/entities\\.ts$';

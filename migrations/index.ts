@@ -1,4 +1,5 @@
 import { Backbone1763827200000 } from './1763827200000-backbone.js';
+import { IdentityGround1764000000000 } from './1764000000000-identity-ground.js';
 
 /** Every migration, in order. */
-export const migrations = [Backbone1763827200000];
+export const migrations = [Backbone1763827200000, IdentityGround1764000000000];

@@ -4,6 +4,7 @@ import { DatabaseModule } from '../database/database.module.js';
 import { AccountCreation } from './account-creation.js';
 import { AccountsService } from './accounts.service.js';
 import { MeController } from './me.controller.js';
+import { OneTimeTokens } from './one-time-tokens.js';
 import { Passwords } from './passwords.js';
 import { User } from './user.entity.js';
 
@@ -11,7 +12,7 @@ import { User } from './user.entity.js';
 @Module({
   imports: [DatabaseModule, TypeOrmModule.forFeature([User])],
   controllers: [MeController],
-  providers: [AccountsService, AccountCreation, Passwords],
-  exports: [AccountsService, AccountCreation],
+  providers: [AccountsService, AccountCreation, OneTimeTokens, Passwords],
+  exports: [AccountsService, AccountCreation, OneTimeTokens, Passwords],
 })
 export class AccountsModule {}

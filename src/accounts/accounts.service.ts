@@ -51,9 +51,22 @@ export class AccountsService {
    */
   async authenticate(email: string, password: string): Promise<User> {
     const user = await this.users.findOneBy({ email: normaliseEmail(email) });
-    if (!(await this.passwords.matches(user?.passwordHash, password)) || !user)
-      throw new InvalidCredentials();
+    const matches = await this.passwords.matches(user?.passwordHash ?? undefined, password);
+    if (!matches || !user) throw new InvalidCredentials();
     return user;
+  }
+
+  /**
+   * A disabled account is answered like a wrong password: only its owner would have known the right one.
+   * @throws {InvalidCredentials}
+   */
+  refuseDisabled(user: User): void {
+    if (user.disabledAt) throw new InvalidCredentials();
+  }
+
+  /** The account with this id, if there is one. */
+  async find(id: string): Promise<User | null> {
+    return this.users.findOneBy({ id });
   }
 
   /** The caller's own account. */

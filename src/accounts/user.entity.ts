@@ -14,9 +14,17 @@ export class User {
   @Column('text', { nullable: true })
   name: string | null;
 
-  /** PHC string of argon2id. */
-  @Column('text', { name: 'password_hash' })
-  passwordHash: string;
+  /** PHC string of argon2id; null for an account that signs in by other means only. */
+  @Column('text', { name: 'password_hash', nullable: true })
+  passwordHash: string | null;
+
+  /** When the address was proven to be this person's. */
+  @Column('timestamptz', { name: 'email_verified_at', nullable: true })
+  emailVerifiedAt: Date | null;
+
+  /** Since when nobody can sign in. */
+  @Column('timestamptz', { name: 'disabled_at', nullable: true })
+  disabledAt: Date | null;
 
   @Column('integer', { default: 1 })
   version: number;

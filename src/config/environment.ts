@@ -15,6 +15,9 @@ import {
 /** The secret that `npm start` uses when nobody set one. Production refuses it. */
 export const DEVELOPMENT_SECRET = 'development-only-secret-change-me-before-you-ship';
 
+/** Never repeated in a message. */
+const SECRETS = new Set(['TOKEN_SECRET', 'DATABASE_URL']);
+
 const flag = ({ value }: { value: unknown }): unknown =>
   value === 'on' || value === 'true' ? true : value === 'off' || value === 'false' ? false : value;
 
@@ -182,9 +185,10 @@ export function readEnvironment(source: Readonly<Record<string, string | undefin
       .filter(([, value]) => value !== undefined && value !== ''),
   );
   const environment = plainToInstance(Environment, set, { exposeDefaultValues: true });
-  const problems = validateSync(environment, { stopAtFirstError: true }).map((error) => {
-    const shown = error.property === 'TOKEN_SECRET' ? '' : ` (it is ${JSON.stringify(set[error.property])})`;
-    return `${error.property} ${Object.values(error.constraints ?? {})[0] ?? 'is wrong'}${shown}`;
+  const problems = validateSync(environment).map((error) => {
+    const shown = SECRETS.has(error.property) ? '' : ` (it is ${JSON.stringify(set[error.property])})`;
+    // Decorators apply from the bottom up: the last message is that of the first, the most basic rule.
+    return `${error.property} ${Object.values(error.constraints ?? {}).at(-1) ?? 'is wrong'}${shown}`;
   });
   if (environment.NODE_ENV === 'production') problems.push(...unsafeInProduction(environment));
   if (problems.length > 0) throw new ConfigurationError(problems);

@@ -1,4 +1,6 @@
+import { OneTimeToken } from '../accounts/one-time-token.entity.js';
 import { User } from '../accounts/user.entity.js';
+import { AuditEntry } from '../audit/audit-entry.entity.js';
 import { Event } from '../events/event.entity.js';
 import { StreamHistory } from '../events/stream-history.entity.js';
 import { Stream } from '../events/stream.entity.js';
@@ -8,4 +10,15 @@ import { Membership } from '../workspaces/membership.entity.js';
 import { Workspace } from '../workspaces/workspace.entity.js';
 
 /** Every entity, by name: TypeORM's globs would load them a second time under a test runner. */
-export const entities = [User, Session, Workspace, Membership, Stream, StreamHistory, Event, Item];
+export const entities = [
+  User,
+  OneTimeToken,
+  AuditEntry,
+  Session,
+  Workspace,
+  Membership,
+  Stream,
+  StreamHistory,
+  Event,
+  Item,
+];

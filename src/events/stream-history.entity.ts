@@ -1,4 +1,4 @@
-import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, Generated, PrimaryColumn } from 'typeorm';
 
 /** The one row that tells this history of events from the same database restored from a backup. */
 @Entity('stream_history')
@@ -8,6 +8,7 @@ export class StreamHistory {
   only: boolean;
 
   /** Changed by every restore. */
-  @Column('uuid', { default: () => 'gen_random_uuid()' })
+  @Column('uuid')
+  @Generated('uuid')
   nonce: string;
 }

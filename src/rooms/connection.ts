@@ -8,7 +8,10 @@ import type { FrameChain, Outbox, OutboxTarget } from './outbox.js';
 /** A socket with more than this part of its bound unsent is lagging: durable events wait in the stream. */
 const LAGGING_PART = 0.5;
 
-/** One open socket: whose it is, what it follows, and what is on its way to it. */
+/**
+ * One open socket: whose it is, and what is on its way to it. What waits for a slow reader is bounded by the
+ * lagging part of its bound and one frame more, as long as whoever sends looks at {@link isLagging} before.
+ */
 export class Connection implements OutboxTarget {
   /** Undefined until a token has been verified. */
   principal: Principal | undefined;
@@ -21,7 +24,9 @@ export class Connection implements OutboxTarget {
   /** When the last heartbeat went out, by {@link performance.now}. */
   lastPing: number;
   pending: FrameChain | undefined;
+  private pendingBytes = 0;
   private laggingSince: number | undefined;
+  private readonly lagBytes: number;
   private readonly drained: (() => void)[] = [];
 
   /** @param bufferLimit bytes that may wait for a slow reader */
@@ -31,11 +36,11 @@ export class Connection implements OutboxTarget {
     private readonly client: WebSocket,
     private readonly socket: Socket,
     private readonly outbox: Outbox,
-    private readonly bufferLimit: number,
+    bufferLimit: number,
   ) {
+    this.lagBytes = bufferLimit * LAGGING_PART;
     this.lastSeen = openedAt;
     this.lastPing = openedAt;
-    socket.on('drain', () => this.drain());
     client.on('pong', () => (this.lastSeen = performance.now()));
     client.once('close', () => this.drain());
   }
@@ -56,7 +61,10 @@ export class Connection implements OutboxTarget {
 
   /** Sends a frame that may be shared with other sockets. */
   send(frame: Buffer): void {
-    if (this.isOpen) this.outbox.push(this, frame);
+    if (!this.isOpen) return;
+    this.outbox.push(this, frame);
+    this.pendingBytes += frame.length;
+    this.measure();
   }
 
   /** Answers the frame that is being handled. */
@@ -65,14 +73,16 @@ export class Connection implements OutboxTarget {
   }
 
   flush(bytes: Buffer): void {
+    this.pendingBytes = 0;
     if (!this.isOpen) return;
-    this.socket.write(bytes);
-    const waiting = this.socket.writableLength;
-    if (waiting > this.bufferLimit * LAGGING_PART) this.laggingSince ??= performance.now();
-    if (waiting > this.bufferLimit) this.client.terminate(); // it asks without ever reading the answers
+    // Only what may leave the reader lagging must be told when it is written. A `drain` event would come only
+    // after more than the socket's own mark, which a small bound does not reach.
+    if (this.socket.writableLength + bytes.length > this.lagBytes) this.socket.write(bytes, this.written);
+    else this.socket.write(bytes);
+    this.measure();
   }
 
-  /** Resolves when the reader has caught up, or is gone. */
+  /** Resolves when the reader has caught up for now, or is gone. */
   whenDrained(): Promise<void> {
     if (!this.isLagging || !this.isOpen) return Promise.resolve();
     return new Promise((resolve) => this.drained.push(resolve));
@@ -95,7 +105,16 @@ export class Connection implements OutboxTarget {
     this.client.terminate();
   }
 
+  private readonly written = (): void => this.measure();
+
+  private measure(): void {
+    if (this.pendingBytes + this.socket.writableLength > this.lagBytes)
+      this.laggingSince ??= performance.now();
+    else this.drain();
+  }
+
   private drain(): void {
+    if (this.laggingSince === undefined) return;
     this.laggingSince = undefined;
     for (const resolve of this.drained.splice(0)) resolve();
   }

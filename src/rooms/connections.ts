@@ -90,8 +90,7 @@ export class Connections implements OnApplicationBootstrap, OnApplicationShutdow
       } else if (connection.principal.expiresAt <= time) {
         connection.close(CloseCode.TOKEN_EXPIRED, 'token expired');
       } else if (connection.lagStart !== undefined && now - connection.lagStart > LAG_MS) {
-        connection.close(CloseCode.TOO_SLOW, 'resume from the cursor');
-        connection.terminate(); // a closing frame would wait behind everything it has not read
+        this.giveUp(connection, CloseCode.TOO_SLOW, 'resume from the cursor');
       } else {
         this.beat(connection, now);
       }
@@ -101,10 +100,15 @@ export class Connections implements OnApplicationBootstrap, OnApplicationShutdow
   private beat(connection: Connection, now: number): void {
     const { heartbeatMs } = this.config.sockets;
     if (now - connection.lastSeen > 2 * heartbeatMs) {
-      connection.close(CloseCode.NO_HEARTBEAT, 'no heartbeat');
-      setTimeout(() => connection.terminate(), CLOSING_MS).unref();
+      this.giveUp(connection, CloseCode.NO_HEARTBEAT, 'no heartbeat');
     } else if (now - connection.lastPing > heartbeatMs) {
       connection.ping(now);
     }
+  }
+
+  /** Closes a socket whose peer may not even read the reason, which waits behind what it has not read. */
+  private giveUp(connection: Connection, code: CloseCode, reason: string): void {
+    connection.close(code, reason);
+    setTimeout(() => connection.terminate(), CLOSING_MS).unref();
   }
 }

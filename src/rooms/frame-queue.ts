@@ -79,6 +79,8 @@ export class FrameQueue {
     await this.enterFirstRoom();
     for (let bytes = this.waiting.shift(); bytes; bytes = this.waiting.shift()) {
       if (this.client.isPaused && this.waiting.length < MAX_WAITING / 2) this.client.resume();
+      // Who does not read the answers is not asked for more questions.
+      if (this.connection.isLagging) await this.connection.whenDrained();
       await this.handleBytes(bytes);
       await this.enterFirstRoom();
     }

@@ -68,8 +68,8 @@ export class RoomHub implements OnModuleInit {
       const from = await this.resolve(stream, after);
       const room = this.rooms.get(name) ?? new Room(name, stream, (event) => this.cursor(event.seq));
       this.rooms.set(name, room);
-      room.members++;
       const subscription = new Subscription(connection, room, grant, from.position);
+      room.members.add(subscription);
       this.remember(subscription);
       const { position, ...rest } = from;
       return { joined: { room: name, cursor: this.cursor(position), ...rest }, subscription };
@@ -89,10 +89,11 @@ export class RoomHub implements OnModuleInit {
     subscription.active = false;
     const { room, connection } = subscription;
     room.live.delete(subscription);
+    room.members.delete(subscription);
+    if (room.members.size === 0) this.rooms.delete(room.name);
     const others = this.subscriptions.get(connection);
-    others?.delete(room.name);
+    if (others?.get(room.name) === subscription) others.delete(room.name); // it may have joined again
     if (others?.size === 0) this.subscriptions.delete(connection);
-    if (--room.members === 0) this.rooms.delete(room.name);
     this.tail.unfollow(room.stream.id);
   }
 
@@ -128,7 +129,7 @@ export class RoomHub implements OnModuleInit {
     for (const room of this.rooms.values()) {
       if (room.stream !== stream) continue;
       const frame = messageFrame('left', { room: room.name, code: 'epoch_changed' });
-      for (const subscription of [...room.live]) {
+      for (const subscription of [...room.members]) {
         subscription.connection.send(frame);
         this.leave(subscription);
       }
@@ -180,14 +181,15 @@ export class RoomHub implements OnModuleInit {
         await connection.whenDrained();
         if (!subscription.active || !connection.isOpen) return;
         const recent = room.stream.since(subscription.position);
-        if (recent) {
-          for (const event of recent) if (room.includes(event)) connection.send(room.frames.of(event));
+        if (!recent) {
+          await this.sendPage(subscription);
+        } else if (this.sendWhatFits(subscription, recent)) {
           room.live.add(subscription);
           return;
         }
-        await this.sendPage(subscription);
       }
     } catch (error) {
+      if (!subscription.active) return;
       this.logger.warn(`Cannot catch up in ${room.name}: ${(error as Error).message}`);
       connection.close(CloseCode.TOO_SLOW, 'resume from the cursor');
     }
@@ -195,14 +197,28 @@ export class RoomHub implements OnModuleInit {
 
   /** Reads and sends the next page after the subscription's position. */
   private async sendPage(subscription: Subscription): Promise<void> {
-    const { connection, room, position } = subscription;
+    const { room, position } = subscription;
     const known = room.stream.position;
     const events = room.isWorkspace
       ? await this.streams.read(room.stream.id, position)
       : await this.streams.readSubject(room.name, position);
     if (!subscription.active) return;
-    for (const event of events) if (room.includes(event)) connection.send(room.frames.of(event));
     // The end of a room's own events says that there are none up to what was known before the question.
-    subscription.position = events.at(-1)?.seq ?? Math.max(position, known);
+    if (events.length === 0) subscription.position = Math.max(position, known);
+    else this.sendWhatFits(subscription, events);
+  }
+
+  /**
+   * Sends events, and moves the position, until the reader lags.
+   * @returns whether all were sent
+   */
+  private sendWhatFits(subscription: Subscription, events: readonly StreamEvent[]): boolean {
+    const { connection, room } = subscription;
+    for (const event of events) {
+      if (connection.isLagging) return false;
+      if (room.includes(event)) connection.send(room.frames.of(event));
+      subscription.position = event.seq;
+    }
+    return true;
   }
 }

@@ -19,7 +19,7 @@ export class Room {
   readonly live = new Set<Subscription>();
   readonly frames: EventFrames;
   /** All of them, live or catching up. */
-  members = 0;
+  readonly members = new Set<Subscription>();
 
   constructor(
     readonly name: string,

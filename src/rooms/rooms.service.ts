@@ -82,8 +82,8 @@ export class RoomsService {
     const before = rooms.get(room);
     if (!before && rooms.size >= roomLimit) throw new TooManyRooms(roomLimit);
     const grant = await this.directory.authorise(principalOf(connection), room);
-    if (before) this.hub.leave(before); // joining again starts again, from `after`
     const { joined, subscription } = await this.hub.join(connection, room, grant, after);
+    if (before) this.hub.leave(before); // joining again starts again, from `after`, unless it fails
     if (!connection.isOpen) {
       this.hub.leave(subscription);
       return;

@@ -41,4 +41,16 @@ export class Session {
 
   @Column('text', { name: 'user_agent', nullable: true })
   userAgent: string | null;
+
+  /** The IP address of the latest use. */
+  @Column('text')
+  address: string;
+
+  /** How the person proved who they are (RFC 8176): `pwd`, `otp`, `hwk`, `fed` … */
+  @Column('text', { array: true })
+  amr: string[];
+
+  /** When they last did so; sensitive changes ask for a recent proof. */
+  @Column('timestamptz', { name: 'authenticated_at', default: () => 'now()' })
+  authenticatedAt: Date;
 }

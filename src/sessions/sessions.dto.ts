@@ -58,3 +58,14 @@ export class SessionResponse {
   /** Trades once for a new pair. */
   refreshToken: string;
 }
+
+/** The first factor was good, but is not enough. */
+export class SignInChallenge {
+  mfaRequired: true;
+  /** Proves the first factor to the call that takes the second. */
+  mfaToken: string;
+  /** Which second factors this account has: `totp`, `recovery`, `webauthn`. */
+  methods: string[];
+  /** Life of the token in seconds. */
+  expiresIn: number;
+}

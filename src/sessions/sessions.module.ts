@@ -13,6 +13,8 @@ import { RefreshTokens } from './refresh-tokens.js';
 import { SessionRevocations } from './session-revocations.js';
 import { Session } from './session.entity.js';
 import { SessionsService } from './sessions.service.js';
+import { SignInService } from './sign-in.service.js';
+import { SignInSteps } from './sign-in-steps.js';
 import { VerifiedTokens } from './verified-tokens.js';
 
 /** Who is calling: tokens, their rotation, the guard of every route, and revocation. */
@@ -27,8 +29,10 @@ import { VerifiedTokens } from './verified-tokens.js';
     VerifiedTokens,
     SessionRevocations,
     SessionsService,
+    SignInService,
+    SignInSteps,
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
-  exports: [Authenticator, SessionRevocations],
+  exports: [Authenticator, SessionRevocations, SessionsService, SignInService, SignInSteps],
 })
 export class SessionsModule {}

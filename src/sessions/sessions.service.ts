@@ -3,8 +3,8 @@ import { InjectRepository } from '@nestjs/typeorm';
 import { randomBytes } from 'node:crypto';
 import { DataSource, type Repository } from 'typeorm';
 import { toUserResponse } from '../accounts/accounts.dto.js';
-import { AccountsService } from '../accounts/accounts.service.js';
 import { User } from '../accounts/user.entity.js';
+import type { ClientInfo } from '../common/client-info.js';
 import { newId } from '../common/identifiers.js';
 import { Unauthenticated } from '../common/problem.js';
 import { AtriumConfig } from '../config/config.js';
@@ -12,7 +12,7 @@ import { AccessTokens } from './access-tokens.js';
 import { RefreshTokens, type RefreshTokenClaim } from './refresh-tokens.js';
 import { SessionRevocations } from './session-revocations.js';
 import { Session } from './session.entity.js';
-import type { LoginRequest, RegisterRequest, SessionResponse } from './sessions.dto.js';
+import type { SessionResponse } from './sessions.dto.js';
 import { InvalidRefreshToken } from './sessions.errors.js';
 
 interface Rotation {
@@ -21,28 +21,17 @@ interface Rotation {
   reused: boolean;
 }
 
-/** Logging in, staying logged in, logging out. */
+/** Sessions: opening, staying logged in, ending. */
 @Injectable()
 export class SessionsService {
   constructor(
     @InjectRepository(Session) private readonly sessions: Repository<Session>,
     private readonly database: DataSource,
-    private readonly accounts: AccountsService,
     private readonly accessTokens: AccessTokens,
     private readonly refreshTokens: RefreshTokens,
     private readonly revocations: SessionRevocations,
     private readonly config: AtriumConfig,
   ) {}
-
-  /** @throws {import('../accounts/accounts.errors.js').EmailTaken} */
-  async register(input: RegisterRequest, userAgent: string | undefined): Promise<SessionResponse> {
-    return this.open(await this.accounts.create(input), userAgent);
-  }
-
-  /** @throws {import('../accounts/accounts.errors.js').InvalidCredentials} */
-  async login({ email, password }: LoginRequest, userAgent: string | undefined): Promise<SessionResponse> {
-    return this.open(await this.accounts.authenticate(email, password), userAgent);
-  }
 
   /**
    * Trades a refresh token for the next pair. A client that lost the answer may ask again for
@@ -70,25 +59,49 @@ export class SessionsService {
     if (bearer !== undefined) ({ sessionId } = this.accessTokens.verify(bearer));
     else if (refreshToken !== undefined) sessionId = (await this.genuine(refreshToken)).session.id;
     else throw new Unauthenticated();
-    await this.sessions
-      .createQueryBuilder()
-      .update()
-      .set({ revokedAt: () => 'now()', revokedReason: 'logout' })
-      .where('id = :sessionId AND revoked_at IS NULL', { sessionId })
-      .execute();
+    await this.end('id = $1', [sessionId], 'logout');
+    // Once more for a session that ended earlier: this instance may not have heard of it yet.
     this.revocations.revoke(sessionId);
   }
 
-  private async open(user: User, userAgent: string | undefined): Promise<SessionResponse> {
+  /**
+   * Starts a session for somebody who has proven who they are.
+   * @param amr how (RFC 8176)
+   */
+  async open(user: User, amr: string[], client: ClientInfo): Promise<SessionResponse> {
     const session = { id: newId(), seed: randomBytes(32) };
     await this.sessions.insert({
       ...session,
       userId: user.id,
       rotations: () => 'ARRAY[now()]',
       expiresAt: () => `now() + interval '1 second' * ${this.config.sessions.lifetimeSeconds}`,
-      userAgent: userAgent?.slice(0, 512) ?? null,
+      userAgent: client.userAgent,
+      address: client.address,
+      amr,
     });
     return this.answer(user, session, 1);
+  }
+
+  /**
+   * Ends all sessions of a user, but for one maybe. Their access tokens and sockets end within a second.
+   * @param reason kept with the sessions: `password-changed` and the like
+   */
+  async endAll(userId: string, reason: string, exceptSessionId: string | null = null): Promise<void> {
+    await this.end('user_id = $1 AND id IS DISTINCT FROM $2::uuid', [userId, exceptSessionId], reason);
+  }
+
+  /** Ends one session of a user. @returns whether there was such a session */
+  async endOne(userId: string, sessionId: string, reason: string): Promise<boolean> {
+    return (await this.end('user_id = $1 AND id = $2', [userId, sessionId], reason)) > 0;
+  }
+
+  /** @param where our own SQL over `sessions`, with the first parameters */
+  private async end(where: string, parameters: unknown[], reason: string): Promise<number> {
+    const text = `UPDATE sessions SET revoked_at = now(), revoked_reason = $${parameters.length + 1}
+      WHERE ${where} AND revoked_at IS NULL RETURNING id`;
+    const [rows] = await this.database.query<[{ id: string }[], number]>(text, [...parameters, reason]);
+    for (const { id } of rows) this.revocations.revoke(id);
+    return rows.length;
   }
 
   private async genuine(token: string): Promise<{ session: Session; user: User; claim: RefreshTokenClaim }> {
