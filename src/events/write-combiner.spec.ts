@@ -1,0 +1,185 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { DatabaseBusyError, DatabaseUnavailableError } from '../database/errors.js';
+import type { PipelinedStatements, Statement } from '../database/pipelined-statements.js';
+import { WriteCombiner } from './write-combiner.js';
+
+interface Input {
+  readonly key?: string;
+  readonly value: number;
+}
+interface Row {
+  n: string;
+  value: number;
+}
+type Numbered = Input & { n: number };
+
+const STATEMENT: Statement = { name: 'test.write', text: 'unused' };
+
+/** What PostgreSQL throws, with its SQLSTATE. */
+function refusal(code: string): pg.DatabaseError {
+  return Object.assign(new pg.DatabaseError('refused', 1, 'error'), { code, severity: 'ERROR' });
+}
+
+/** Stands for the database: notes the batches, and answers each when the test says so. */
+class Database {
+  readonly batches: number[][] = [];
+  private readonly open: (() => void)[] = [];
+  private wake: (() => void) | undefined;
+  /** Throws for a batch that is to fail. */
+  judge: (batch: readonly Numbered[], attempt: number) => void = () => undefined;
+
+  async run(_: Statement, [json]: readonly unknown[]): Promise<Row[]> {
+    const batch = JSON.parse(json as string) as Numbered[];
+    this.batches.push(batch.map(({ value }) => value));
+    await new Promise<void>((answer) => {
+      this.open.push(answer);
+      this.wake?.();
+    });
+    this.judge(batch, this.batches.length);
+    // In any order: the combiner sorts by n.
+    return batch.map(({ n, value }) => ({ n: String(n), value })).reverse();
+  }
+
+  /** Answers the batch that is under way, as soon as one is. */
+  async answer(): Promise<void> {
+    if (this.open.length === 0) await new Promise<void>((there) => (this.wake = there));
+    this.open.shift()?.();
+  }
+}
+
+let database: Database;
+let committed: number[][];
+let combiner: WriteCombiner<Input, Row>;
+
+beforeEach(() => {
+  database = new Database();
+  committed = [];
+  combiner = new WriteCombiner<Input, Row>(
+    database as unknown as PipelinedStatements,
+    { statement: STATEMENT, keyOf: (input) => input.key ?? String(input.value) },
+    (rows) => committed.push(rows.map(({ value }) => value)),
+  );
+});
+
+const writes = (...values: number[]) => values.map((value) => combiner.run({ value }));
+const results = (settled: PromiseSettledResult<Row>[]) =>
+  settled.map((result) => (result.status === 'fulfilled' ? result.value.value : (result.reason as unknown)));
+
+describe('Writes are combined', () => {
+  it('into one batch for one turn of the event loop; what comes meanwhile waits for the next', async () => {
+    const first = writes(1, 2, 3);
+    const answered = database.answer();
+    await new Promise((turn) => setImmediate(turn));
+    const second = writes(4, 5);
+    await answered;
+    expect(await Promise.all(first)).toEqual([
+      { n: '0', value: 1 },
+      { n: '1', value: 2 },
+      { n: '2', value: 3 },
+    ]);
+    await database.answer();
+    await Promise.all(second);
+    expect(database.batches).toEqual([
+      [1, 2, 3],
+      [4, 5],
+    ]);
+  });
+
+  it('and every caller gets its own row, committed before it is told', async () => {
+    const told: number[][] = [];
+    const all = writes(7, 8, 9).map((write) =>
+      write.then(({ value }) => told.push([value, committed.length])),
+    );
+    await database.answer();
+    await Promise.all(all);
+    expect(told).toEqual([
+      [7, 1],
+      [8, 1],
+      [9, 1],
+    ]);
+    expect(committed).toEqual([[7, 8, 9]]);
+  });
+
+  it('but never two with the same key, which keep their order', async () => {
+    const order: number[] = [];
+    const all = [
+      { key: 'a', value: 1 },
+      { key: 'a', value: 2 },
+      { key: 'b', value: 3 },
+      { key: 'a', value: 4 },
+      { key: 'b', value: 5 },
+    ].map((input) => combiner.run(input).then(({ value }) => order.push(value)));
+    for (let batch = 0; batch < 3; batch++) await database.answer();
+    await Promise.all(all);
+    expect(database.batches).toEqual([[1, 3], [2, 5], [4]]);
+    expect(order).toEqual([1, 3, 2, 5, 4]);
+  });
+
+  it('up to 256 at once', async () => {
+    const all = writes(...Array.from({ length: 600 }, (_, n) => n));
+    for (let batch = 0; batch < 3; batch++) await database.answer();
+    await Promise.all(all);
+    expect(database.batches.map(({ length }) => length)).toEqual([256, 256, 88]);
+  });
+});
+
+describe('A batch that the database refuses', () => {
+  it('is replayed one by one, so that only the one at fault fails', async () => {
+    const fault = refusal('23514');
+    database.judge = (batch) => {
+      if (batch.some(({ value }) => value === 2)) throw fault;
+    };
+    const all = Promise.allSettled(writes(1, 2, 3));
+    for (let batch = 0; batch < 4; batch++) await database.answer();
+    expect(results(await all)).toEqual([1, fault, 3]);
+    expect(database.batches).toEqual([[1, 2, 3], [1], [2], [3]]);
+    expect(committed).toEqual([[1], [3]]);
+  });
+
+  it('for a deadlock is tried again, even when it is a single write', async () => {
+    database.judge = (_, attempt) => {
+      if (attempt < 3) throw refusal('40P01');
+    };
+    const [write] = writes(1);
+    for (let batch = 0; batch < 3; batch++) await database.answer();
+    expect(await write).toEqual({ n: '0', value: 1 });
+    expect(database.batches).toHaveLength(3);
+  });
+
+  it('for deadlocks without end fails in the end', async () => {
+    database.judge = () => {
+      throw refusal('40001');
+    };
+    const all = Promise.allSettled(writes(1));
+    for (let batch = 0; batch < 3; batch++) await database.answer();
+    expect(results(await all)).toEqual([expect.objectContaining({ code: '40001' })]);
+  });
+});
+
+describe('A batch whose connection broke', () => {
+  it('is not replayed, since it may have been committed; what comes after goes on', async () => {
+    const broken = new DatabaseUnavailableError('gone');
+    database.judge = (_, attempt) => {
+      if (attempt === 1) throw broken;
+    };
+    const all = Promise.allSettled(writes(1, 2));
+    await database.answer();
+    expect(results(await all)).toEqual([broken, broken]);
+    const [next] = writes(3);
+    await database.answer();
+    expect((await next).value).toBe(3);
+    expect(database.batches).toEqual([[1, 2], [3]]);
+    expect(committed).toEqual([[3]]);
+  });
+});
+
+describe('Too many waiting writes', () => {
+  it('are refused at once, and those before them are done', async () => {
+    const all = Promise.allSettled(writes(...Array.from({ length: 8_193 }, (_, n) => n)));
+    for (let batch = 0; batch < 32; batch++) await database.answer();
+    const settled = await all;
+    expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(8_192);
+    expect(results(settled.slice(-1))).toEqual([expect.any(DatabaseBusyError)]);
+  });
+});
