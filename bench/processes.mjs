@@ -104,13 +104,16 @@ export function cpuOf(pid) {
   return fields ? (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND : 0;
 }
 
-/** The same of a PostgreSQL server and all its sessions. */
+/** The same of a PostgreSQL server with all its sessions, those that have ended too. */
 export function cpuOfFamily(pid) {
   if (!linux) return 0;
+  const fieldsOf = (id) => read(`/proc/${id}/stat`).split(') ')[1]?.split(' ') ?? [];
+  const ended = fieldsOf(pid);
+  const reaped = (Number(ended[13]) + Number(ended[14])) / TICKS_PER_SECOND;
   const children = readdirSync('/proc').filter(
-    (name) => /^\d+$/.test(name) && read(`/proc/${name}/stat`).split(') ')[1]?.split(' ')[1] === String(pid),
+    (name) => /^\d+$/.test(name) && fieldsOf(name)[1] === String(pid),
   );
-  return [String(pid), ...children].reduce((sum, each) => sum + cpuOf(each), 0);
+  return [String(pid), ...children].reduce((sum, each) => sum + cpuOf(each), reaped);
 }
 
 /** Seconds of processor time that the whole machine has used. */

@@ -55,6 +55,8 @@ function rows(results, targetOf) {
     return Object.entries(byServer).map(([name, runs], n) => {
       const { percent, range } = share(runs, plain);
       const atrium = name === 'Atrium';
+      // At a given rate the latency counts.
+      const isShared = runs !== plain && operation !== 'rate';
       return [
         n === 0 ? LABELS[operation] : '',
         name,
@@ -77,8 +79,8 @@ function rows(results, targetOf) {
             2,
           ),
         ),
-        runs === plain ? '' : `${number(percent)} %`,
-        runs === plain ? '' : range,
+        isShared ? `${number(percent)} %` : '',
+        isShared ? range : '',
         atrium ? verdict(percent, targetOf(operation)) : '',
       ];
     });

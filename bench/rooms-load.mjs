@@ -151,7 +151,7 @@ class Peer {
   }
 }
 
-/** A room full of subscribers, and one more connection that publishes to it. */
+/** A room full of subscribers, one of whom publishes to it. */
 class Room {
   closing = false;
   failure = undefined;
@@ -171,12 +171,11 @@ class Room {
       for (const peer of group) peer.write(JOIN);
     }
     await this.#until(() => this.subscribers.every((peer) => peer.replies === 1), 'joined');
-    this.publisher = new Peer(port, token(0), this);
-    await this.publisher.opened;
+    [this.publisher] = this.subscribers;
   }
 
   close() {
-    for (const peer of [...this.subscribers, this.publisher]) peer?.close();
+    for (const peer of this.subscribers) peer.close();
   }
 
   fail(reason) {

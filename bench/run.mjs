@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -62,6 +62,7 @@ const PHASES = {
 };
 const roomSeconds = options.quick ? 1 : 2.5;
 
+if (options.profile) mkdirSync(options.profile, { recursive: true });
 const folder = mkdtempSync(join(tmpdir(), 'atrium-bench-'));
 chmodSync(folder, 0o755); // PostgreSQL may have to run as another user
 const { startEmbedded, removeEmbedded } = await load('database/embedded.js');
@@ -101,14 +102,15 @@ const atriumEnv = (port, url) => ({
 
 async function startAtrium(name, checkout) {
   const port = await freePort();
-  const flags = options.profile ? ['--cpu-prof', '--cpu-prof-dir', resolve(options.profile)] : [];
+  const flags = options.profile ? ['--import', join(here, 'profiler.mjs')] : [];
   const child = startNode([...flags, join(checkout, 'dist/src/main.js')], {
     core: 'server',
     cwd: folder,
+    ipc: options.profile !== undefined,
     env: atriumEnv(port, postgres.url),
   });
   await untilReady(child, port, '/health/ready');
-  return { name, port, child };
+  return { name, port, child, isProfiled: options.profile !== undefined };
 }
 
 async function startPlain(name, script, env) {
@@ -151,13 +153,28 @@ async function drive(loadProcess, server, order) {
   });
   const shares = [];
   let before;
+  const profile = async (what) => {
+    if (!server.isProfiled) return;
+    if (what === 'start') return server.child.send({ profile: what });
+    const name = `${server.name}-${order.operation ?? Object.keys(PHASES)[shares.length - 1]}.cpuprofile`;
+    server.child.send({ profile: what, file: resolve(options.profile, name) });
+    await once(server.child, 'message');
+  };
+  let profiled;
   return new Promise((done, failed) => {
     const exited = () => failed(new Error(`The load ended early:\n${loadProcess.said}`));
     loadProcess.once('exit', exited);
-    const listen = ({ event, result }) => {
-      if (event === 'counting') before = used();
-      if (event === 'counted') shares.push(difference(before, used()));
+    const listen = async ({ event, result }) => {
+      if (event === 'counting') {
+        before = used();
+        await profile('start');
+      }
+      if (event === 'counted') {
+        shares.push(difference(before, used()));
+        profiled = profile('stop');
+      }
       if (event !== 'done') return;
+      await profiled;
       loadProcess.off('message', listen).off('exit', exited);
       done([result].flat().map((each, n) => ({ ...each, cores: shares[n] })));
     };
