@@ -1,6 +1,7 @@
 import type { DataSourceOptions } from 'typeorm';
 import { migrations } from '../../migrations/index.js';
 import { entities } from './entities.js';
+import { CONNECT_TIMEOUT_MS, SESSION_OPTIONS } from './session-options.js';
 
 /** Where the database is and how it is used; `AtriumConfig.database` with its `url` set is one. */
 export interface DatabaseSettings {
@@ -9,15 +10,6 @@ export interface DatabaseSettings {
   readonly poolSize: number;
   readonly statementTimeoutMs: number;
 }
-
-/**
- * What every session of Atrium runs with, whatever the server's or the caller's (`PGOPTIONS`) defaults:
- * times read the same everywhere.
- */
-export const SESSION_OPTIONS = '-c TimeZone=UTC -c DateStyle=ISO,YMD';
-
-/** Milliseconds to wait for a connection before the database counts as unreachable. */
-export const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
  * The options of Atrium's data source. The schema changes by migrations alone, each in a transaction of its own;

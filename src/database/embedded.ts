@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
-import { SESSION_OPTIONS } from './data-source.js';
+import { SESSION_OPTIONS } from './session-options.js';
 import { type Binaries, locateBinaries } from './embedded-binaries.js';
 import { isConnectionLoss } from './errors.js';
 import { EmbeddedServerError, type Home, prepareHome, removeHome } from './embedded-home.js';

@@ -1,5 +1,5 @@
 import { Client, type CustomTypesConfig, type QueryResult } from 'pg';
-import { CONNECT_TIMEOUT_MS, SESSION_OPTIONS } from './data-source.js';
+import { CONNECT_TIMEOUT_MS, SESSION_OPTIONS } from './session-options.js';
 
 /** A statement that is prepared once per connection under its name. One name, one text, for good. */
 export interface Statement {

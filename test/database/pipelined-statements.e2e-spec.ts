@@ -25,6 +25,9 @@ describe('pipelined statements', () => {
 
   beforeAll(async () => {
     database = await createTestDatabase({ empty: true });
+    // What a server of one's own may be set to.
+    const settings = `ALTER DATABASE "${new URL(database.url).pathname.slice(1)}" SET`;
+    await ask(database.url, `${settings} TimeZone = 'Asia/Tokyo'; ${settings} DateStyle = 'SQL, DMY'`);
     await ask(
       database.url,
       `CREATE TABLE numbers (n int CONSTRAINT numbers_pkey PRIMARY KEY,
