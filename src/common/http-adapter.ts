@@ -3,9 +3,13 @@ import type { Request, Response } from 'express';
 import { matchesNone } from './conditional.js';
 import { Representation } from './representation.js';
 
+/** Kept by the caller alone, and asked for again before it is used: that is what the ETag is for. */
+const CACHING = 'private, no-cache';
+
 /** Nest's Express adapter, which also knows how to send a {@link Representation}. */
 export class AtriumHttpAdapter extends ExpressAdapter {
   override reply(response: Response, body: unknown, statusCode?: number): unknown {
+    if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', CACHING);
     if (!(body instanceof Representation)) return super.reply(response, body, statusCode) as unknown;
     const { version, cursor, location } = body.meta;
     if (statusCode !== undefined) response.statusCode = statusCode;
@@ -19,8 +23,6 @@ export class AtriumHttpAdapter extends ExpressAdapter {
       }
     }
     if (body.json === '') return response.end();
-    // Kept by the caller alone, and asked for again before it is used: that is what the ETag is for.
-    response.setHeader('Cache-Control', 'private, no-cache');
     response.setHeader('Content-Type', 'application/json; charset=utf-8');
     return response.end(body.json);
   }

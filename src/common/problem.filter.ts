@@ -41,9 +41,9 @@ export class ProblemFilter implements ExceptionFilter {
 /** What Nest and Express throw themselves: no route, a path that does not decode, and the like. */
 function ofHttp(error: HttpException, request: Request): Problem {
   const status = error.getStatus();
-  if (status === 404 && request.route === undefined) {
+  if (status === 404) {
     const allowed = allowedMethods(request);
-    if (allowed.length > 0)
+    if (allowed.length > 0 && !allowed.includes(request.method))
       return new Problem(405, 'method_not_allowed', `This address takes ${allowed.join(', ')}.`, {
         headers: { Allow: allowed.join(', ') },
       });
