@@ -75,7 +75,7 @@ export function testVariables(databaseUrl: string, overrides: Variables = {}): V
     DATABASE_URL: databaseUrl,
     DATABASE_POOL_SIZE: '4',
     TOKEN_SECRET: TEST_SECRET,
-    LOG_LEVEL: 'fatal',
+    LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'fatal',
     ...overrides,
   };
 }
@@ -94,6 +94,6 @@ export async function startInstance(databaseUrl: string, overrides: Variables = 
     await stop();
     throw error;
   }
-  const { port } = (nest.getHttpServer()).address() as AddressInfo;
+  const { port } = nest.getHttpServer().address() as AddressInfo;
   return { url: `http://127.0.0.1:${port}`, nest, moveClock: (ms) => void (offset += ms), stop };
 }

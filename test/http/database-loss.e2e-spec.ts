@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Instance, startInstance } from '../support/app.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { http } from '../support/http.js';
+import { createItem, PASSWORD, type Person, registerUser } from '../support/people.js';
+import { type SeverableProxy, startProxy } from '../support/severable-proxy.js';
+import { until } from '../support/until.js';
+
+let database: TestDatabase;
+let proxy: SeverableProxy;
+let app: Instance;
+let ada: Person;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  proxy = await startProxy(database.url);
+  app = await startInstance(proxy.url);
+  ada = await registerUser(app);
+});
+afterAll(async () => {
+  await app.stop();
+  await proxy.cut();
+  await database.drop();
+});
+
+const probe = async (name: string) => (await http(app).get(`/health/${name}`)).status;
+
+describe('While the database is gone', () => {
+  it('requests are answered 503 to come again, probes tell it, and all recovers by itself', async () => {
+    const { id } = await createItem(ada);
+    expect(await probe('ready')).toBe(200);
+
+    await proxy.cut();
+    const answers = [
+      await ada.http.get(`/v1/items/${id}`),
+      await ada.http.get('/v1/items'),
+      await ada.http.get('/v1/me'),
+      await ada.http.post('/v1/items', { title: 'x', type: 'x', data: {} }),
+      await ada.http.patch(`/v1/items/${id}`, { title: 'x' }),
+      await ada.http.delete(`/v1/items/${id}`),
+      await http(app).post('/v1/auth/login', { email: ada.user.email, password: PASSWORD }),
+      await http(app).post('/v1/auth/refresh', { refreshToken: ada.refreshToken }),
+    ];
+    for (const { status, headers, body, text } of answers) {
+      expect(status).toBe(503);
+      expect(headers.get('retry-after')).toMatch(/^\d+$/);
+      expect(body.code).toBe('unavailable');
+      expect(text).not.toMatch(/ECONN|5432|127\.0\.0\.1|postgres/i);
+    }
+    expect(await probe('ready')).toBe(503);
+    expect(await probe('live')).toBe(200);
+
+    await proxy.mend();
+    await until('ready again', async () => (await probe('ready')) === 200);
+    await until('reads again', async () => (await ada.http.get(`/v1/items/${id}`)).status === 200);
+    expect((await ada.http.patch(`/v1/items/${id}`, { title: 'after' })).status).toBe(200);
+    expect((await ada.http.get('/v1/me')).status).toBe(200);
+  });
+
+  it('a request under way is answered, not left hanging', async () => {
+    const item = await createItem(ada);
+    const answers = Promise.all(
+      Array.from({ length: 20 }, (_, n) =>
+        ada.http.patch(`/v1/items/${item.id}`, { data: { [`k${n}`]: n } }),
+      ),
+    );
+    await proxy.cut();
+    for (const { status } of await answers) expect([200, 503]).toContain(status);
+    await proxy.mend();
+    await until(
+      'writes again',
+      async () => (await ada.http.patch(`/v1/items/${item.id}`, {})).status === 200,
+    );
+  });
+});
