@@ -1,4 +1,5 @@
 import { Client, type CustomTypesConfig, type QueryResult } from 'pg';
+import { DatabaseUnavailableError } from './errors.js';
 import { CONNECT_TIMEOUT_MS, SESSION_OPTIONS } from './session-options.js';
 
 /** A statement that is prepared once per connection under its name. One name, one text, for good. */
@@ -68,7 +69,7 @@ export class PipelinedSession {
       return undefined;
     } catch (error) {
       this.state = 'gone';
-      this.connectError = error instanceof Error ? error : new Error(String(error));
+      this.connectError = new DatabaseUnavailableError('The database cannot be reached', { cause: error });
       // Fails the statements that waited for the connection.
       this.client.connection.stream.destroy();
       return this.connectError;
