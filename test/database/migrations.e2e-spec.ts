@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -27,6 +27,7 @@ import { createTestDatabase, type TestDatabase, testServerUrl } from '../support
 import { catalogue } from '../support/database-catalogue.js';
 import { ask } from '../support/database-embedded.js';
 
+const root = resolve(import.meta.dirname, '../..');
 const LIMITS = { poolSize: 2, statementTimeoutMs: 10_000 };
 
 describe('migrations', () => {
@@ -141,7 +142,7 @@ describe('migrations', () => {
   });
 
   it('are all in the index of their folder, oldest first', async () => {
-    const files = await listMigrations(resolve(import.meta.dirname, '../../migrations'));
+    const files = await listMigrations(join(root, 'migrations'));
     expect(migrations.map(({ name }) => name)).toEqual(files.map(({ className }) => className));
   });
 });
@@ -172,6 +173,7 @@ describe('the comparison of entities and migrations', () => {
 
     const folder = await mkdtemp(join(tmpdir(), 'atrium-migrations-'));
     try {
+      await copyFile(join(root, '.prettierrc'), join(folder, '.prettierrc'));
       const file = await writeMigration(folder, nameWords('addDrifted')!, 1_800_000_000_000, drift);
       expect(file).toBe(join(folder, '1800000000000-add-drifted.ts'));
       const source = await readFile(file, 'utf8');

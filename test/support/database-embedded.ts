@@ -10,8 +10,8 @@ const root = resolve(import.meta.dirname, '../..');
 /** Another process that uses an embedded server. */
 export interface Holder {
   readonly url: string;
-  /** Of the sessions that its data source opens. */
-  readonly searchPath: string;
+  /** Of the sessions that its data source opens; told only if it was given `PGOPTIONS`. */
+  readonly searchPath?: string;
   /** Ends it as SIGTERM would end the application: it leaves the server. */
   leave(): Promise<void>;
   /** `kill -9` */
@@ -27,8 +27,8 @@ export async function holdEmbedded(dataDir: string, env: Record<string, string> 
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   const exited = once(child, 'exit');
-  const report = await new Promise<{ url: string; searchPath: string }>((started, failed) => {
-    child.once('message', (message) => started(message as { url: string; searchPath: string }));
+  const report = await new Promise<{ url: string; searchPath?: string }>((started, failed) => {
+    child.once('message', (message) => started(message as { url: string; searchPath?: string }));
     child.once('exit', (code) => failed(new Error(`The process ended with ${String(code)}`)));
   });
   const ended = async (end: () => unknown) => {
