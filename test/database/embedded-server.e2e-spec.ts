@@ -10,7 +10,8 @@ describe('the embedded PostgreSQL', () => {
   let dataDir: string;
 
   beforeAll(async () => {
-    dataDir = await mkdtemp(join(tmpdir(), 'atrium-embedded-'));
+    // A name by which the next run finds it if this one is killed.
+    dataDir = await mkdtemp(join(tmpdir(), 'atrium-test-'));
     await chmod(dataDir, 0o755);
   });
 

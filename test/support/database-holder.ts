@@ -8,7 +8,9 @@ import { startEmbedded } from '../../src/database/embedded.js';
 
 const left = once(process, 'disconnect');
 const server = await startEmbedded({ dataDir: process.argv[2] ?? '', log: () => undefined });
-process.send?.({ url: server.url, searchPath: process.env.PGOPTIONS && (await searchPath(server.url)) });
+const report = { url: server.url, searchPath: process.env.PGOPTIONS && (await searchPath(server.url)) };
+// With a callback, because a test that has ended meanwhile would otherwise end this process before it leaves.
+process.send?.(report, undefined, undefined, () => undefined);
 await left;
 await server.stop();
 

@@ -15,8 +15,8 @@ import { removeEmbedded, startEmbedded } from '../../src/database/embedded.js';
 import { migrate } from '../../src/database/migrator.js';
 
 const FOLDER = 'atrium-test-';
-/** A younger folder may belong to a run that is starting. */
-const STARTING_MS = 2 * 60_000;
+/** A younger folder may belong to a run that has no server in it at this moment. */
+const STARTING_MS = 10 * 60_000;
 /** First half of the lock that a run holds on a shared server; the second is its number. */
 const RUN_LOCK = 7_201_078;
 
@@ -114,7 +114,8 @@ const { TEST_DATABASE_URL } = process.env;
 const server = await (TEST_DATABASE_URL ? sharedServer(TEST_DATABASE_URL) : ownServer());
 try {
   const template = await createTemplate(server);
-  process.send?.({ url: server.url, prefix: server.prefix, template });
+  // With a callback, because a run that has ended meanwhile would otherwise end this process before it cleans up.
+  process.send?.({ url: server.url, prefix: server.prefix, template }, undefined, undefined, () => undefined);
   await runEnded;
 } finally {
   await server.cleanUp();
