@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { type Environment, readEnvironment } from './environment.js';
+import { readTokenKeys, type TokenKey } from './token-keys.js';
 
 /** Everything that can be set, validated and typed; injectable by its class. Sizes in bytes, spans as named. */
 export class AtriumConfig {
@@ -18,6 +19,8 @@ export class AtriumConfig {
   };
   readonly tokens: {
     readonly secret: string;
+    /** Key pairs instead of the secret; none by default. */
+    readonly keys: readonly TokenKey[];
     readonly issuer: string;
     readonly audience: string;
     readonly accessTtlSeconds: number;
@@ -31,6 +34,14 @@ export class AtriumConfig {
     readonly corsOrigins: readonly string[];
     readonly bodyLimitBytes: number;
     readonly drainTimeoutMs: number;
+  };
+  /** What links in mails begin with, and the address under which browsers know this server; no slash at the end. */
+  readonly publicUrl: string;
+  readonly mail: {
+    /** `undefined`: mail is written to the folder `outbox` of `dataDir`. */
+    readonly smtpUrl: string | undefined;
+    /** `Name <address>` or an address. */
+    readonly from: string;
   };
   readonly streams: { readonly sweepMs: number };
   readonly sockets: {
@@ -55,6 +66,7 @@ export class AtriumConfig {
     };
     this.tokens = {
       secret: env.TOKEN_SECRET,
+      keys: env.TOKEN_KEYS_FILE ? readTokenKeys(env.TOKEN_KEYS_FILE) : [],
       issuer: env.TOKEN_ISSUER,
       audience: env.TOKEN_AUDIENCE,
       accessTtlSeconds: env.ACCESS_TOKEN_TTL_SECONDS,
@@ -69,6 +81,8 @@ export class AtriumConfig {
       bodyLimitBytes: env.BODY_LIMIT_BYTES,
       drainTimeoutMs: env.DRAIN_TIMEOUT_MS,
     };
+    this.publicUrl = env.PUBLIC_URL;
+    this.mail = { smtpUrl: env.SMTP_URL, from: env.MAIL_FROM };
     this.streams = { sweepMs: env.STREAM_SWEEP_MS };
     this.sockets = {
       heartbeatMs: env.SOCKET_HEARTBEAT_MS,

@@ -15,8 +15,12 @@ import {
 /** The secret that `npm start` uses when nobody set one. Production refuses it. */
 export const DEVELOPMENT_SECRET = 'development-only-secret-change-me-before-you-ship';
 
+/** Where links lead when nobody said. Production refuses it as soon as mail is sent. */
+const DEVELOPMENT_PUBLIC_URL = 'http://localhost:3000';
+const DEVELOPMENT_SENDER = 'Atrium <atrium@localhost>';
+
 /** Never repeated in a message. */
-const SECRETS = new Set(['TOKEN_SECRET', 'DATABASE_URL']);
+const SECRETS = new Set(['TOKEN_SECRET', 'DATABASE_URL', 'SMTP_URL']);
 
 const flag = ({ value }: { value: unknown }): unknown =>
   value === 'on' || value === 'true' ? true : value === 'off' || value === 'false' ? false : value;
@@ -63,6 +67,11 @@ export class Environment {
   @IsString()
   @MinLength(32, { message: 'must have at least 32 characters; make one with: openssl rand -base64 48' })
   TOKEN_SECRET = DEVELOPMENT_SECRET;
+
+  /** A JWK Set of P-256 key pairs: access tokens are then signed with ES256 instead of the secret. */
+  @IsOptional()
+  @IsString()
+  TOKEN_KEYS_FILE?: string;
 
   @IsString()
   @MinLength(1, { message: 'must not be empty' })
@@ -114,6 +123,22 @@ export class Environment {
   @Min(1_024, { message: 'must be at least 1024 bytes' })
   @Max(64 * 1_048_576, { message: 'must be at most 67108864 bytes' })
   BODY_LIMIT_BYTES = 1_048_576;
+
+  /** Without a slash at the end. */
+  @Matches(/^https?:\/\/[^/\s?#@]+(\/[^\s?#]*[^\s?#/])?$/, {
+    message: 'must look like https://app.example.com, without a slash at the end',
+  })
+  PUBLIC_URL = DEVELOPMENT_PUBLIC_URL;
+
+  /** The server that sends mail; the folder `outbox` of DATA_DIR when empty. */
+  @IsOptional()
+  @Matches(/^smtps?:\/\/\S+$/, { message: 'must look like smtps://user:password@host:465' })
+  SMTP_URL?: string;
+
+  @Matches(/^([^<>@,;"\p{Cc}]+ <[^\s<>@,;]+@[^\s<>@,;]+>|[^\s<>@,;]+@[^\s<>@,;]+)$/u, {
+    message: 'must look like Atrium <no-reply@example.com>',
+  })
+  MAIL_FROM = DEVELOPMENT_SENDER;
 
   @IsIn(['debug', 'log', 'warn', 'error', 'fatal'], { message: 'must be debug, log, warn, error or fatal' })
   LOG_LEVEL: 'debug' | 'log' | 'warn' | 'error' | 'fatal' = 'log';
@@ -180,7 +205,7 @@ export class ConfigurationError extends Error {
 export function readEnvironment(source: Readonly<Record<string, string | undefined>>): Environment {
   const known = Object.keys(new Environment());
   const set = Object.fromEntries(
-    [...known, 'HOST', 'DATABASE_URL']
+    [...known, 'HOST', 'TOKEN_KEYS_FILE', 'DATABASE_URL']
       .map((name) => [name, source[name]] as const)
       .filter(([, value]) => value !== undefined && value !== ''),
   );
@@ -206,5 +231,18 @@ function unsafeInProduction(environment: Environment): string[] {
     );
   if (environment.CORS_ORIGINS.includes('*'))
     problems.push('CORS_ORIGINS must not be * in production: list the origins of your web apps');
+  if (environment.SMTP_URL) problems.push(...unfitForMail(environment));
+  return problems;
+}
+
+/** What must not stand in a mail to real people. */
+function unfitForMail({ PUBLIC_URL, MAIL_FROM }: Environment): string[] {
+  const problems: string[] = [];
+  if (!/^(https:\/\/|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(\/|$))/.test(PUBLIC_URL))
+    problems.push('PUBLIC_URL must be https:// in production: links that reset passwords begin with it');
+  else if (PUBLIC_URL === DEVELOPMENT_PUBLIC_URL)
+    problems.push('PUBLIC_URL must be set in production when SMTP_URL is: links in mails begin with it');
+  if (MAIL_FROM === DEVELOPMENT_SENDER)
+    problems.push('MAIL_FROM must be set in production when SMTP_URL is: your own address sends the mails');
   return problems;
 }

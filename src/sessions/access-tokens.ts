@@ -1,44 +1,44 @@
 import { Injectable } from '@nestjs/common';
 import jwt from 'jsonwebtoken';
+import type { KeyObject } from 'node:crypto';
 import type { Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
 import { Unauthenticated } from '../common/problem.js';
 import { AtriumConfig } from '../config/config.js';
+import { TokenKeys } from './token-keys.js';
 
 /** The `typ` of an access token (RFC 9068, section 2.1): no other kind of JWT is taken for one. */
 const TYPE = 'at+jwt';
 
 /** What every verification demands, over HTTP and over sockets. */
-export const verificationOptions = (config: AtriumConfig) =>
+export const verificationOptions = (config: AtriumConfig, keys: TokenKeys) =>
   ({
-    algorithms: ['HS256'],
+    algorithms: [keys.signing.algorithm],
     issuer: config.tokens.issuer,
     audience: config.tokens.audience,
-  }) as const satisfies jwt.VerifyOptions;
+  }) satisfies jwt.VerifyOptions;
 
 /** Signs and reads access tokens: JWTs by RFC 9068 with `sub`, `sid`, `aud`, `iss`, `iat`, `exp`. */
 @Injectable()
 export class AccessTokens {
   constructor(
     private readonly config: AtriumConfig,
+    private readonly keys: TokenKeys,
     private readonly clock: Clock,
   ) {}
 
   /** @returns a token for the principal of a session, and its life in seconds */
   sign(subject: string, sessionId: string): { accessToken: string; expiresIn: number } {
-    const { secret, issuer, audience, accessTtlSeconds } = this.config.tokens;
+    const { issuer, audience, accessTtlSeconds } = this.config.tokens;
+    const { algorithm, key, kid } = this.keys.signing;
     const issuedAt = Math.floor(this.clock.now() / 1_000);
-    const accessToken = jwt.sign(
-      { sid: sessionId, iat: issuedAt, exp: issuedAt + accessTtlSeconds },
-      secret,
-      {
-        algorithm: 'HS256',
-        header: { alg: 'HS256', typ: TYPE },
-        subject,
-        issuer,
-        audience,
-      },
-    );
+    const accessToken = jwt.sign({ sid: sessionId, iat: issuedAt, exp: issuedAt + accessTtlSeconds }, key, {
+      algorithm,
+      header: { alg: algorithm, typ: TYPE, kid },
+      subject,
+      issuer,
+      audience,
+    });
     return { accessToken, expiresIn: accessTtlSeconds };
   }
 
@@ -49,8 +49,8 @@ export class AccessTokens {
   verify(token: string): Principal {
     let complete: jwt.Jwt;
     try {
-      complete = jwt.verify(token, this.config.tokens.secret, {
-        ...verificationOptions(this.config),
+      complete = jwt.verify(token, keyOf(token, this.keys), {
+        ...verificationOptions(this.config, this.keys),
         complete: true,
         clockTimestamp: Math.floor(this.clock.now() / 1_000),
       });
@@ -59,6 +59,16 @@ export class AccessTokens {
     }
     return principalOf(complete);
   }
+}
+
+/**
+ * The configured key that a token names.
+ * @throws {Unauthenticated} if it names another
+ */
+export function keyOf(token: string, keys: TokenKeys): KeyObject {
+  const key = keys.find(jwt.decode(token, { complete: true })?.header.kid);
+  if (!key) throw new Unauthenticated();
+  return key;
 }
 
 /**

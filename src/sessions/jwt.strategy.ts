@@ -7,21 +7,32 @@ import { bearerToken, type Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
 import { Unauthenticated } from '../common/problem.js';
 import { AtriumConfig } from '../config/config.js';
-import { principalOf, verificationOptions } from './access-tokens.js';
+import { keyOf, principalOf, verificationOptions } from './access-tokens.js';
+import { TokenKeys } from './token-keys.js';
+
+/** passport-jwt types keys as text, and hands on to `jsonwebtoken` whatever it is given. */
+type KeyFound = (error: unknown, key?: string | Buffer) => void;
 
 /** Reads the bearer token of a request (RFC 6750, section 2.1). Headers only: a URL ends up in logs. */
 @Injectable()
 export class JwtStrategy extends PassportStrategy(Strategy) {
   constructor(
     config: AtriumConfig,
+    keys: TokenKeys,
     private readonly clock: Clock,
   ) {
-    const { algorithms, issuer, audience } = verificationOptions(config);
+    const { algorithms, issuer, audience } = verificationOptions(config, keys);
     super({
       // The same reading as below: what is verified and what is believed must be one token.
       jwtFromRequest: (request: Request) => bearerToken(request) ?? null,
-      secretOrKey: config.tokens.secret,
-      algorithms: [...algorithms],
+      secretOrKeyProvider: (_: Request, token: string, done: KeyFound) => {
+        try {
+          done(null, keyOf(token, keys) as unknown as string);
+        } catch (error) {
+          done(error);
+        }
+      },
+      algorithms,
       issuer,
       audience,
       ignoreExpiration: true, // judged below, by the injected clock

@@ -8,6 +8,7 @@ import { AccessTokens } from './access-tokens.js';
 import { AccessGuard } from './access.guard.js';
 import { Authenticator } from './authenticator.js';
 import { AuthController } from './auth.controller.js';
+import { JwksController } from './jwks.controller.js';
 import { JwtStrategy } from './jwt.strategy.js';
 import { RefreshTokens } from './refresh-tokens.js';
 import { SessionRevocations } from './session-revocations.js';
@@ -15,17 +16,19 @@ import { Session } from './session.entity.js';
 import { SessionsService } from './sessions.service.js';
 import { SignInService } from './sign-in.service.js';
 import { SignInSteps } from './sign-in-steps.js';
+import { TokenKeys } from './token-keys.js';
 import { VerifiedTokens } from './verified-tokens.js';
 
 /** Who is calling: tokens, their rotation, the guard of every route, and revocation. */
 @Module({
   imports: [DatabaseModule, PassportModule, TypeOrmModule.forFeature([Session]), AccountsModule],
-  controllers: [AuthController],
+  controllers: [AuthController, JwksController],
   providers: [
     AccessTokens,
     Authenticator,
     RefreshTokens,
     JwtStrategy,
+    TokenKeys,
     VerifiedTokens,
     SessionRevocations,
     SessionsService,

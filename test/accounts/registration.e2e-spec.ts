@@ -23,6 +23,7 @@ describe('Registering', () => {
       user: {
         id: expect.stringMatching(UUID),
         email: 'grace@example.com',
+        emailVerified: false,
         name: 'Grace',
         version: 1,
         createdAt: expect.stringMatching(INSTANT),

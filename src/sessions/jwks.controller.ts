@@ -1,0 +1,24 @@
+import { Controller, Get, Header } from '@nestjs/common';
+import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import { Public } from '../common/access.js';
+import { PublicJwk, TokenKeys } from './token-keys.js';
+
+/** A JWK Set (RFC 7517, section 5). */
+export class JwkSet {
+  keys: readonly PublicJwk[];
+}
+
+@ApiTags('oauth server')
+@Controller('.well-known')
+export class JwksController {
+  constructor(private readonly keys: TokenKeys) {}
+
+  /** The public keys of access tokens; none while they are signed with a shared secret. */
+  @Get('jwks.json')
+  @Public()
+  @Header('Cache-Control', 'public, max-age=300')
+  @ApiOkResponse({ type: JwkSet })
+  read(): JwkSet {
+    return { keys: this.keys.publicKeys };
+  }
+}
