@@ -105,7 +105,7 @@ class ServerUser {
     let attempts = 0;
     let portTaken = false;
     let failure: unknown;
-    while (performance.now() < deadline && attempts < START_ATTEMPTS) {
+    while (performance.now() < deadline) {
       try {
         const server = await findServer(this.home);
         if (server?.ready) {
@@ -114,6 +114,7 @@ class ServerUser {
           return server.port;
         }
         if (!server) {
+          if (attempts === START_ATTEMPTS) break;
           attempts++;
           const port = portTaken ? undefined : this.port;
           await startServer(this.home, this.binaries, { port, settings: this.options.settings ?? {} });
@@ -195,9 +196,15 @@ class ServerUser {
     try {
       await this.signOff();
     } catch (error) {
-      // The session broke just now. If the server still runs, it must not be left behind for that.
+      // The session broke just now: somebody stops the server, or, if it still runs, it must not be left behind.
       if (!isConnectionLoss(error)) throw error;
-      if (!(await findServer(this.home))) return;
+      const deadline = performance.now() + REACH_LIMIT_MS;
+      let server = await findServer(this.home);
+      while (server && !server.ready && performance.now() < deadline) {
+        await delay(50);
+        server = await findServer(this.home);
+      }
+      if (!server) return;
       await this.join();
       await this.signOff();
     }

@@ -122,6 +122,13 @@ describe('the embedded PostgreSQL', () => {
     expect(await serverPid(dataDir)).toBeUndefined();
   });
 
+  it('is stopped when its last two users leave at the same moment', async () => {
+    const users = await Promise.all([start(), start()]);
+    expect(users[1].url).toBe(users[0].url);
+    await Promise.all(users.map((user) => user.stop()));
+    expect(await serverPid(dataDir)).toBeUndefined();
+  });
+
   it('is not deleted while a process uses it', async () => {
     const server = await start();
     expect(await removeEmbedded(dataDir)).toBe(false);
