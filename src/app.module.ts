@@ -7,6 +7,7 @@ import { ConfigModule } from './config/config.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { EventsModule } from './events/events.module.js';
 import { ItemsModule } from './items/items.module.js';
+import { MailModule } from './mail/mail.module.js';
 import { HealthModule } from './observability/health/health.module.js';
 import { RoomsModule } from './rooms/rooms.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
@@ -24,6 +25,7 @@ export class AppModule {
         DatabaseModule,
         EventsModule,
         AuditModule,
+        MailModule,
         AccountsModule,
         SessionsModule,
         WorkspacesModule,

@@ -205,7 +205,7 @@ export class ConfigurationError extends Error {
 export function readEnvironment(source: Readonly<Record<string, string | undefined>>): Environment {
   const known = Object.keys(new Environment());
   const set = Object.fromEntries(
-    [...known, 'HOST', 'TOKEN_KEYS_FILE', 'DATABASE_URL']
+    [...known, 'HOST', 'TOKEN_KEYS_FILE', 'DATABASE_URL', 'SMTP_URL']
       .map((name) => [name, source[name]] as const)
       .filter(([, value]) => value !== undefined && value !== ''),
   );

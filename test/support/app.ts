@@ -1,4 +1,6 @@
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { Pool } from 'pg';
 import { createApplication } from '../../src/application.js';
@@ -73,6 +75,8 @@ export function testVariables(databaseUrl: string, overrides: Variables = {}): V
     HOST: '127.0.0.1',
     PORT: '0',
     DATABASE_URL: databaseUrl,
+    // Mail that no test reads ends up here.
+    DATA_DIR: join(tmpdir(), `atrium-test-data-${process.pid}`),
     DATABASE_POOL_SIZE: '4',
     TOKEN_SECRET: TEST_SECRET,
     LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'fatal',

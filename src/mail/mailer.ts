@@ -1,0 +1,83 @@
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import pLimit from 'p-limit';
+import { setTimeout as delay } from 'node:timers/promises';
+import { AtriumConfig } from '../config/config.js';
+import { compose, type ComposedMail, type Mail } from './mail.js';
+import { MailTransport, UndeliverableMail } from './mail-transport.js';
+
+/** Mails that may be waiting or under way; more are dropped, and the log says so. */
+const CAPACITY = 1_000;
+const CONCURRENCY = 4;
+/** How long until each next try, in ms. */
+const PAUSES_MS = [500, 5_000, 30_000];
+
+/**
+ * Sends mail in the background: a request neither waits for the mail server nor fails with it, so it takes the
+ * same time whether there is somebody to write to or not. What is waiting lives in this process's memory: it is
+ * sent before an orderly stop and lost in a crash.
+ */
+@Injectable()
+export class Mailer implements OnApplicationShutdown {
+  private readonly logger = new Logger(Mailer.name);
+  private readonly limit = pLimit(CONCURRENCY);
+  private readonly pending = new Set<Promise<void>>();
+  /** From here on nobody pauses before the next try. */
+  private readonly hurry = new AbortController();
+
+  constructor(
+    private readonly transport: MailTransport,
+    private readonly config: AtriumConfig,
+  ) {}
+
+  /**
+   * Takes a mail for sending; settles before it is sent. A failing server is tried four times within a minute.
+   * @throws {import('./mail.js').NotOneRecipient} unless `to` is exactly one address
+   */
+  async send(mail: Mail): Promise<void> {
+    const composed = await compose(mail, this.config.mail.from);
+    if (this.pending.size >= CAPACITY) {
+      this.logger.error(`${CAPACITY} mails are waiting already: "${composed.subject}" is dropped`);
+      return;
+    }
+    const delivery = this.deliver(composed).finally(() => this.pending.delete(delivery));
+    this.pending.add(delivery);
+  }
+
+  /** Sends what is waiting, without pauses, for at most `DRAIN_TIMEOUT_MS`. */
+  async onApplicationShutdown(): Promise<void> {
+    this.hurry.abort();
+    if (this.pending.size > 0) {
+      const patience = new AbortController();
+      await Promise.race([
+        Promise.all(this.pending),
+        delay(this.config.http.drainTimeoutMs, undefined, { signal: patience.signal }).catch(() => undefined),
+      ]);
+      patience.abort();
+      if (this.pending.size > 0) this.logger.error(`${this.pending.size} mails could not be sent any more`);
+    }
+    this.transport.close();
+  }
+
+  private async deliver(mail: ComposedMail): Promise<void> {
+    for (const pause of [...PAUSES_MS, undefined]) {
+      const failure = await this.attempt(mail);
+      if (failure === undefined) return;
+      const what = `Mail ${mail.id}, "${mail.subject}": ${failure.message}`;
+      if (pause === undefined || failure instanceof UndeliverableMail) {
+        this.logger.error(`${what}. It is given up`);
+        return;
+      }
+      this.logger.warn(`${what}. It is tried again in ${pause} ms`);
+      await delay(pause, undefined, { signal: this.hurry.signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  private async attempt(mail: ComposedMail): Promise<Error | undefined> {
+    try {
+      await this.limit(() => this.transport.deliver(mail));
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+}
