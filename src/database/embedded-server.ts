@@ -60,15 +60,19 @@ export interface RunningServer {
 
 /**
  * Makes the cluster if there is none: UTF-8, collated by code point, its password random and readable by this
- * user alone. Interrupted, it leaves nothing that a later start would take for a cluster.
+ * user alone, on disk before it is used unless `sync` is off. Interrupted, it leaves nothing that a later start would take for a cluster.
  * @throws {EmbeddedServerError} when the data belongs to another major version
  */
-export async function ensureCluster(home: Home, binaries: Binaries): Promise<void> {
+export async function ensureCluster(
+  home: Home,
+  binaries: Binaries,
+  options: { readonly sync: boolean },
+): Promise<void> {
   const version = await readFile(join(home.data, 'PG_VERSION'), 'utf8').catch((error: unknown) => {
     if (isCode(error, 'ENOENT')) return undefined;
     throw notOurs(home, error);
   });
-  if (version === undefined) return createCluster(home, binaries);
+  if (version === undefined) return createCluster(home, binaries, options);
   if (Number(version) !== binaries.major)
     throw new EmbeddedServerError(
       `The data in ${home.data} was written by PostgreSQL ${version.trim()}, and this is ${binaries.major}: move ` +
@@ -93,7 +97,11 @@ function notOurs(home: Home, cause: unknown): EmbeddedServerError {
   );
 }
 
-async function createCluster(home: Home, binaries: Binaries): Promise<void> {
+async function createCluster(
+  home: Home,
+  binaries: Binaries,
+  options: { readonly sync: boolean },
+): Promise<void> {
   await sweepDrafts(home);
   const draft = `${home.data}.draft-${process.pid}-${randomBytes(4).toString('hex')}`;
   const passwordFile = `${draft}.password`;
@@ -112,6 +120,7 @@ async function createCluster(home: Home, binaries: Binaries): Promise<void> {
       '--locale=C',
       '--locale-provider=builtin',
       '--builtin-locale=C.UTF-8',
+      ...(options.sync ? [] : ['--no-sync']),
     ]);
     await writeFile(join(draft, PASSWORD_FILE), password, { mode: 0o600 });
     await rename(draft, home.data).catch((error: unknown) => {

@@ -51,7 +51,7 @@ const USERS_LOCK = '7201077001';
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
   const home = await prepareHome(options.dataDir, options.log);
   const binaries = await locateBinaries(home);
-  await ensureCluster(home, binaries);
+  await ensureCluster(home, binaries, { sync: options.settings?.fsync !== 'off' });
   const user = new ServerUser(home, binaries, options, await readPassword(home));
   const port = await user.join();
   try {
