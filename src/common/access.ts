@@ -12,8 +12,16 @@ export interface Principal {
   readonly expiresAt: number;
 }
 
-/** What a route demands of its caller; every route declares one, and a route without is refused at boot. */
-export type Access = 'public' | 'authenticated';
+/** What a route demands of its caller; every route declares one, and a route without lets nobody in. */
+export type Access = 'public' | 'authenticated' | RequiredPermission;
+
+/**
+ * Any principal with a valid access token may knock; the record's own statement lets in who has this permission
+ * in the record's workspace.
+ */
+export interface RequiredPermission {
+  readonly permission: string;
+}
 
 export const ACCESS = 'atrium:access';
 
@@ -27,6 +35,8 @@ export const Authenticated = (): MethodDecorator & ClassDecorator =>
 /** A request that a guard has let through. */
 export interface AuthenticatedRequest extends Request {
   user: Principal;
+  /** What the route requires in the workspace that the request is about, if it requires something. */
+  permission?: string;
 }
 
 /** The caller of an authenticated route. */

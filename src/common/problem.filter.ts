@@ -1,4 +1,11 @@
-import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import {
+  type ArgumentsHost,
+  Catch,
+  type ExceptionFilter,
+  HttpException,
+  Logger,
+  ServiceUnavailableException,
+} from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { allowedMethods } from './allowed-methods.js';
 import { NotFound, Problem, Unavailable } from './problem.js';
@@ -24,7 +31,9 @@ export class ProblemFilter implements ExceptionFilter {
         ? ofHttp(error, request)
         : toProblem(error, this.translate);
     const id = requestIdOf(request);
-    if (problem.getStatus() >= 500) logProblem(this.logger, error, problem, `requestId=${id}`);
+    // A probe that says no is an answer, not an error.
+    if (problem.getStatus() >= 500 && !(error instanceof ServiceUnavailableException))
+      logProblem(this.logger, error, problem, `requestId=${id}`);
     if (response.headersSent) {
       // The answer is under way: cutting it is the only way left to say that it is not whole.
       response.destroy();
@@ -49,6 +58,13 @@ function ofHttp(error: HttpException, request: Request): Problem {
       });
     return new NotFound('There is nothing at this address.');
   }
-  if (status === 503) return new Unavailable('Not ready; try again.', error);
+  if (error instanceof ServiceUnavailableException) return new Unavailable(notReady(error.getResponse()));
   return new Problem(status, status < 500 ? 'bad_request' : 'internal', error.message, { cause: error });
+}
+
+/** What a health check found wrong, by name. */
+function notReady(result: unknown): string {
+  const { error = {} } = result as { error?: Readonly<Record<string, { message?: string }>> };
+  const wrong = Object.entries(error).map(([name, { message = 'down' }]) => `${name} (${message})`);
+  return wrong.length > 0 ? `Not ready: ${wrong.join(', ')}.` : 'Not ready; try again.';
 }

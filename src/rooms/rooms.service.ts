@@ -114,7 +114,7 @@ export class RoomsService {
     const { room, type, durable = true } = frame;
     const principal = principalOf(connection);
     const [kind = ''] = type.split('.');
-    if (RESERVED.has(kind) && type !== kind) throw new ReservedType(kind);
+    if (RESERVED.has(kind)) throw new ReservedType(kind);
     const grant =
       this.hub.subscriptionsOf(connection).get(room)?.grant ??
       (await this.directory.authorise(principal, room));
