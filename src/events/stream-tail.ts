@@ -4,7 +4,7 @@ import { Announcements } from './announcements.js';
 import { Epoch } from './epoch.js';
 import { FollowedStream } from './followed-stream.js';
 import type { StreamEvent } from './stream-event.js';
-import { Streams } from './streams.js';
+import { FIRST_PAGE_EVENTS, nextPageEvents, Streams } from './streams.js';
 
 /** Receives the events of followed streams: each once, in order of `seq`, without gaps. */
 export interface TailListener {
@@ -123,11 +123,13 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
   }
 
   private async readOn(stream: FollowedStream): Promise<void> {
+    let limit = FIRST_PAGE_EVENTS;
     for (;;) {
       if (this.stopped || this.live.get(stream.id) !== stream) return;
-      const events = await this.streams.read(stream.id, stream.position);
+      const events = await this.streams.read(stream.id, stream.position, limit);
       if (events.length === 0) return;
       this.handOn(stream, events);
+      limit = nextPageEvents(events.length);
     }
   }
 

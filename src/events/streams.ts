@@ -1,6 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
+import {
+  PipelinedStatements,
+  type Statement,
+  type StatementValue,
+} from '../database/pipelined-statements.js';
 import { StreamEvent } from './stream-event.js';
 import { Stream } from './stream.entity.js';
 
@@ -15,17 +19,29 @@ interface EventRow {
   data: string;
 }
 
-/** How many events, and how many bytes of them as stored, one page of a read holds at most. */
-export const PAGE_EVENTS = 500;
-const PAGE_BYTES = 262_144;
+/** How many events, and how many bytes of their data, one page of a read holds at most. */
+const PAGE_EVENTS = 500;
+/** A first page looks at fewer: large events are not to be unpacked only to be left for the next page. */
+export const FIRST_PAGE_EVENTS = 64;
+/** How many events the page after one with so many should look at. */
+export const nextPageEvents = (events: number): number => Math.min(2 * events, PAGE_EVENTS);
+export const PAGE_BYTES = 262_144;
 
-/** A page ends at the byte bound, but never before its first event. */
+/**
+ * A page ends at the byte bound, but never before its first event. What is stored is measured first, since that
+ * costs nothing, then the text: stored it may be compressed to a hundredth.
+ */
 const page = (where: string): string => `
-  SELECT stream_id, seq, id, type, subject, principal_id, "time", data FROM (
-    SELECT *, sum(pg_column_size(data)) OVER (ORDER BY seq) AS bytes, row_number() OVER (ORDER BY seq) AS n
-    FROM (SELECT * FROM events WHERE ${where} AND seq > $2 ORDER BY seq LIMIT $3) found
-  ) measured
-  WHERE bytes <= ${PAGE_BYTES} OR n = 1 ORDER BY seq`;
+  SELECT stream_id, seq, id, type, subject, principal_id, "time", text AS data FROM (
+    SELECT *, sum(octet_length(text)) OVER (ORDER BY seq) AS bytes FROM (
+      SELECT *, data::text AS text FROM (
+        SELECT *, sum(pg_column_size(data)) OVER (ORDER BY seq) AS stored, row_number() OVER (ORDER BY seq) AS n
+        FROM (SELECT * FROM events WHERE ${where} AND seq > $2 ORDER BY seq LIMIT $3) found
+      ) measured
+      WHERE stored <= $4 OR n = 1 OFFSET 0
+    ) unpacked
+  ) counted
+  WHERE bytes <= $4 OR n = 1 ORDER BY seq`;
 
 const READ_STREAM: Statement = { name: 'events.read_stream', text: page('stream_id = $1') };
 const READ_ROOM: Statement = { name: 'events.read_room', text: page('subject = $1') };
@@ -50,18 +66,31 @@ export class Streams {
     return new Map(rows.map((row) => [row.id, Number(row.head)]));
   }
 
-  /** The next page of a stream after `seq`, in order; empty at its end. */
-  async read(streamId: string, after: number, limit = PAGE_EVENTS): Promise<StreamEvent[]> {
-    return this.page(READ_STREAM, streamId, after, limit);
+  /**
+   * The next page of a stream after `seq`, in order; empty at its end.
+   * @param bytes what the page should hold at most; a larger event comes alone
+   */
+  async read(
+    streamId: string,
+    after: number,
+    limit = FIRST_PAGE_EVENTS,
+    bytes = PAGE_BYTES,
+  ): Promise<StreamEvent[]> {
+    return this.page(READ_STREAM, [streamId, after, limit, bytes]);
   }
 
-  /** The next page of one room's own events after `seq`. */
-  async readSubject(subject: string, after: number, limit = PAGE_EVENTS): Promise<StreamEvent[]> {
-    return this.page(READ_ROOM, subject, after, limit);
+  /** The next page of one room's own events after `seq`; as {@link read}. */
+  async readSubject(
+    subject: string,
+    after: number,
+    limit = FIRST_PAGE_EVENTS,
+    bytes = PAGE_BYTES,
+  ): Promise<StreamEvent[]> {
+    return this.page(READ_ROOM, [subject, after, limit, bytes]);
   }
 
-  private async page(statement: Statement, of: string, after: number, limit: number): Promise<StreamEvent[]> {
-    const rows = await this.statements.run<EventRow>(statement, [of, after, limit]);
+  private async page(statement: Statement, values: readonly StatementValue[]): Promise<StreamEvent[]> {
+    const rows = await this.statements.run<EventRow>(statement, values);
     return rows.map(toStreamEvent);
   }
 }

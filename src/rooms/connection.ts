@@ -26,7 +26,8 @@ export class Connection implements OutboxTarget {
   pending: FrameChain | undefined;
   private pendingBytes = 0;
   private laggingSince: number | undefined;
-  private readonly lagBytes: number;
+  /** With more than this waiting, the reader lags. */
+  readonly lagBytes: number;
   private readonly drained: (() => void)[] = [];
 
   /** @param bufferLimit bytes that may wait for a slow reader */

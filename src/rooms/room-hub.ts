@@ -4,7 +4,7 @@ import { Epoch } from '../events/epoch.js';
 import type { FollowedStream } from '../events/followed-stream.js';
 import type { StreamEvent } from '../events/stream-event.js';
 import { StreamTail } from '../events/stream-tail.js';
-import { Streams } from '../events/streams.js';
+import { nextPageEvents, PAGE_BYTES, Streams } from '../events/streams.js';
 import type { Connection } from './connection.js';
 import { CloseCode } from './close-codes.js';
 import { eventFrame, messageFrame } from './frame.js';
@@ -197,15 +197,20 @@ export class RoomHub implements OnModuleInit {
 
   /** Reads and sends the next page after the subscription's position. */
   private async sendPage(subscription: Subscription): Promise<void> {
-    const { room, position } = subscription;
+    const { connection, room, position, pageEvents } = subscription;
     const known = room.stream.position;
+    const bytes = Math.min(PAGE_BYTES, connection.lagBytes); // no more than can be sent at once
     const events = room.isWorkspace
-      ? await this.streams.read(room.stream.id, position)
-      : await this.streams.readSubject(room.name, position);
+      ? await this.streams.read(room.stream.id, position, pageEvents, bytes)
+      : await this.streams.readSubject(room.name, position, pageEvents, bytes);
     if (!subscription.active) return;
+    // The database may be ahead: what this instance has not handed on yet will come to all, when its turn comes.
+    const due = events.filter(({ seq }) => seq <= room.stream.position);
+    const sentAll = this.sendWhatFits(subscription, due);
+    if (sentAll && due.length < events.length) subscription.position = room.stream.position;
     // The end of a room's own events says that there are none up to what was known before the question.
-    if (events.length === 0) subscription.position = Math.max(position, known);
-    else this.sendWhatFits(subscription, events);
+    else if (events.length === 0) subscription.position = Math.max(position, known);
+    subscription.pageEvents = nextPageEvents(Math.max(events.length, 1));
   }
 
   /**

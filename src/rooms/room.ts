@@ -1,5 +1,6 @@
 import type { FollowedStream } from '../events/followed-stream.js';
 import type { StreamEvent } from '../events/stream-event.js';
+import { FIRST_PAGE_EVENTS } from '../events/streams.js';
 import type { Connection } from './connection.js';
 import { EventFrames } from './frame.js';
 import type { RoomGrant } from './room-authoriser.js';
@@ -41,6 +42,8 @@ export class Room {
 /** One socket in one room. Live ones are handed each event; the others catch up from the stream first. */
 export class Subscription {
   active = true;
+  /** How many events its next page should look at. */
+  pageEvents = FIRST_PAGE_EVENTS;
 
   /** @param position everything up to this `seq` has been sent; kept while not live */
   constructor(
