@@ -6,6 +6,7 @@ import { StreamHistory } from '../events/stream-history.entity.js';
 import { Stream } from '../events/stream.entity.js';
 import { Item } from '../items/item.entity.js';
 import { Session } from '../sessions/session.entity.js';
+import { Invitation } from '../workspaces/invitation.entity.js';
 import { Membership } from '../workspaces/membership.entity.js';
 import { Workspace } from '../workspaces/workspace.entity.js';
 
@@ -17,6 +18,7 @@ export const entities = [
   Session,
   Workspace,
   Membership,
+  Invitation,
   Stream,
   StreamHistory,
   Event,

@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import { newId } from '../common/identifiers.js';
-import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
+import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { Announcements } from './announcements.js';
-import { APPEND_CTES } from './append.sql.js';
+import { APPEND_AUTHORISED, appendAll } from './append.sql.js';
 import { StreamEvent } from './stream-event.js';
 import { WriteCombiner } from './write-combiner.js';
 
-/** An event that comes alone, without a record that changes. */
+/** An event that comes alone, without a record that changes in the same statement. */
 export interface NewEvent {
   readonly streamId: string;
   readonly subject: string;
@@ -28,44 +29,62 @@ interface AppendedRow {
   data: string;
 }
 
-const APPEND: Statement = {
-  name: 'events.append',
-  text: `
-  WITH changes AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
-      n int, stream_id uuid, event_id uuid, type text, subject text, principal_id uuid, data jsonb)
-  ), ${APPEND_CTES}
-  SELECT c.n, c.event_id, a.stream_id, a.seq, c.type, c.subject, c.principal_id, a."time", c.data
-  FROM changes c LEFT JOIN appended a ON a.id = c.event_id`,
-};
+const PLAIN = appendAll(false);
+const TAKES_ACCESS = appendAll(true);
 
-/** Appends single events to streams, combined like other hot writes. */
+/** Appends events to streams: single ones combined like other hot writes, or within a transaction. */
 @Injectable()
 export class EventAppends {
   private readonly combiner: WriteCombiner<object, AppendedRow>;
 
   constructor(statements: PipelinedStatements, announcements: Announcements) {
-    this.combiner = new WriteCombiner(statements, { statement: APPEND }, (rows) =>
-      announcements.announce(rows.filter((row) => row.seq !== null).map(toEvent)),
+    this.combiner = new WriteCombiner(
+      statements,
+      { statement: { name: 'events.append', text: APPEND_AUTHORISED } },
+      (rows) => announcements.announce(rows.filter((row) => row.seq !== null).map(toEvent)),
     );
   }
 
   /**
-   * @returns the event as it stands in the stream, after the commit
-   * @throws if the stream does not exist
+   * @param authorisedAt the position of the stream at which the caller was found to be allowed to
+   * @returns the event as it stands in the stream, after the commit; `undefined` if somebody has lost a right since
+   *   `authorisedAt`, or the stream is gone: then nothing was written, and who may do what must be asked again
    */
-  async append(event: NewEvent): Promise<StreamEvent> {
-    const row = await this.combiner.run({
-      event_id: newId(),
-      stream_id: event.streamId,
-      subject: event.subject,
-      type: event.type,
-      principal_id: event.principalId,
-      data: event.data,
-    });
-    if (row.seq === null) throw new Error(`There is no stream ${event.streamId}`);
-    return toEvent(row);
+  async append(event: NewEvent, authorisedAt: number): Promise<StreamEvent | undefined> {
+    const row = await this.combiner.run({ ...input(event), authorised_at: authorisedAt });
+    return row.seq === null ? undefined : toEvent(row);
   }
+
+  /**
+   * Appends events in an ordinary transaction, whose last statement this must be: from here to the commit it
+   * holds the stream's counter. {@link import('./appending-transactions.js').AppendingTransactions} sees to that.
+   * @param takesAccess whether the events take a right from somebody
+   * @returns the events as they will stand in the stream; to be announced after the commit
+   */
+  async appendWithin(
+    manager: EntityManager,
+    events: readonly NewEvent[],
+    takesAccess = false,
+  ): Promise<StreamEvent[]> {
+    if (events.length === 0) return [];
+    const parameter = JSON.stringify(events.map((event, n) => ({ n, ...input(event) })));
+    const rows = await manager.query<AppendedRow[]>(takesAccess ? TAKES_ACCESS : PLAIN, [parameter]);
+    return rows.map((row) => {
+      if (row.seq === null) throw new Error(`There is no stream for ${row.type} of ${row.subject}`);
+      return toEvent(row);
+    });
+  }
+}
+
+function input(event: NewEvent): object {
+  return {
+    event_id: newId(),
+    stream_id: event.streamId,
+    subject: event.subject,
+    type: event.type,
+    principal_id: event.principalId,
+    data: event.data,
+  };
 }
 
 function toEvent(row: AppendedRow): StreamEvent {

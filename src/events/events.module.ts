@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../database/database.module.js';
 import { Announcements } from './announcements.js';
+import { AppendingTransactions } from './appending-transactions.js';
 import { Epoch } from './epoch.js';
 import { EventAppends } from './event-appends.js';
 import { StreamTail } from './stream-tail.js';
@@ -9,7 +10,7 @@ import { Streams } from './streams.js';
 /** The ordered event log of every workspace. Knows no feature. */
 @Module({
   imports: [DatabaseModule],
-  providers: [Announcements, Epoch, EventAppends, Streams, StreamTail],
-  exports: [Announcements, Epoch, EventAppends, Streams, StreamTail],
+  providers: [Announcements, AppendingTransactions, Epoch, EventAppends, Streams, StreamTail],
+  exports: [Announcements, AppendingTransactions, Epoch, EventAppends, Streams, StreamTail],
 })
 export class EventsModule {}

@@ -15,10 +15,14 @@ export class FollowedStream {
   private recentCharacters = 0;
   private readonly early = new Map<number, StreamEvent>();
 
-  /** @param position everything up to this `seq` counts as handed on */
+  /**
+   * @param position everything up to this `seq` counts as handed on
+   * @param accessSeq the newest `seq` known to have taken a right from somebody
+   */
   constructor(
     readonly id: string,
     public position: number,
+    public accessSeq = 0,
   ) {}
 
   /** Whether something after the position is known to exist that cannot be handed on yet. */
@@ -49,8 +53,9 @@ export class FollowedStream {
   }
 
   /** Forgets everything and goes on from another position. */
-  restart(position: number): void {
+  restart(position: number, accessSeq = 0): void {
     this.position = position;
+    this.accessSeq = accessSeq;
     this.recent = [];
     this.recentCharacters = 0;
     this.early.clear();

@@ -32,6 +32,11 @@ export class StreamEvent {
     return this.parts.type;
   }
 
+  /** The record as it was after the change, as JSON text. */
+  get data(): string {
+    return this.parts.data;
+  }
+
   /** About how many characters it keeps in memory. */
   get size(): number {
     return this.parts.data.length + 512;

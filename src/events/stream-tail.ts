@@ -4,13 +4,15 @@ import { Announcements } from './announcements.js';
 import { Epoch } from './epoch.js';
 import { FollowedStream } from './followed-stream.js';
 import type { StreamEvent } from './stream-event.js';
-import { FIRST_PAGE_EVENTS, nextPageEvents, Streams } from './streams.js';
+import { FIRST_PAGE_EVENTS, nextPageEvents, type StreamHead, Streams } from './streams.js';
 
 /** Receives the events of followed streams: each once, in order of `seq`, without gaps. */
 export interface TailListener {
   onEvents(stream: FollowedStream, events: readonly StreamEvent[]): void;
   /** The history of the stream is another one now; what was known of it is void. */
   onReset(stream: FollowedStream): void;
+  /** The stream has ended, and with it every event of it. */
+  onEnd(stream: FollowedStream): void;
 }
 
 /** An announcement that overtook another waits this long for it before the database is asked. */
@@ -84,8 +86,8 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
   }
 
   private async start(streamId: string): Promise<FollowedStream> {
-    const head = (await this.streams.heads([streamId])).get(streamId) ?? 0;
-    const stream = new FollowedStream(streamId, head);
+    const [{ head, accessSeq }] = await this.streams.heads([streamId]);
+    const stream = new FollowedStream(streamId, head, accessSeq);
     if (this.followed.has(streamId)) this.live.set(streamId, stream);
     return stream;
   }
@@ -141,10 +143,11 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
       // The positions of before the question: announcements go on while it is under way.
       const asked = [...this.live.values()].map((stream) => ({ stream, position: stream.position }));
       const heads = await this.streams.heads(asked.map(({ stream }) => stream.id));
-      for (const { stream, position } of asked) {
-        const head = heads.get(stream.id) ?? 0;
-        if (head < position) await this.reset(stream, head);
-        else if (head > stream.position) await this.readOn(stream);
+      for (const [n, { stream, position }] of asked.entries()) {
+        const found = heads[n];
+        if (found.ended) this.end(stream);
+        else if (found.head < position) await this.reset(stream, found);
+        else if (found.head > stream.position) await this.readOn(stream);
       }
     } catch (error) {
       this.logger.warn(`Cannot sweep the streams: ${(error as Error).message}`);
@@ -154,9 +157,14 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
   }
 
   /** The database knows less than this instance: it was restored, or a failover lost commits. */
-  private async reset(stream: FollowedStream, head: number): Promise<void> {
+  private async reset(stream: FollowedStream, { head, accessSeq }: StreamHead): Promise<void> {
     await this.epoch.refresh();
-    stream.restart(head);
+    stream.restart(head, accessSeq);
     for (const listener of this.listeners) listener.onReset(stream);
+  }
+
+  private end(stream: FollowedStream): void {
+    if (this.live.get(stream.id) !== stream) return;
+    for (const listener of this.listeners) listener.onEnd(stream);
   }
 }

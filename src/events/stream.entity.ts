@@ -13,4 +13,12 @@ export class Stream {
   /** The `seq` of the newest event; 0 before the first. */
   @Column('bigint', { default: 0 })
   head: string;
+
+  /** The `seq` of the newest event that took a right from somebody; 0 before the first. */
+  @Column('bigint', { name: 'access_seq', default: 0 })
+  accessSeq: string;
+
+  /** When the workspace was deleted: nothing is appended any more. */
+  @Column('timestamptz', { name: 'ended_at', nullable: true })
+  endedAt: Date | null;
 }

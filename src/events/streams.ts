@@ -45,12 +45,32 @@ const page = (where: string): string => `
 
 const READ_STREAM: Statement = { name: 'events.read_stream', text: page('stream_id = $1') };
 const READ_ROOM: Statement = { name: 'events.read_room', text: page('subject = $1') };
+const END = `UPDATE streams SET head = head + 1, access_seq = head + 1, ended_at = now() WHERE id = $1 RETURNING head`;
 const HEADS: Statement = {
   name: 'events.heads',
-  text: `SELECT id, head FROM streams WHERE id = ANY($1::uuid[])`,
+  text: `SELECT id, head, access_seq, ended_at IS NOT NULL AS ended FROM streams WHERE id = ANY($1::uuid[])`,
 };
 
-/** The event logs of workspaces: creating and reading them. */
+interface HeadRow {
+  id: string;
+  head: string;
+  access_seq: string;
+  ended: 't' | 'f';
+}
+
+/** How far a stream is. */
+export interface StreamHead {
+  /** The newest `seq`; 0 before the first. */
+  readonly head: number;
+  /** The newest `seq` that took a right from somebody; 0 before the first. */
+  readonly accessSeq: number;
+  /** Whether its workspace was deleted, and its events with it. */
+  readonly ended: boolean;
+}
+
+const NO_HEAD: StreamHead = { head: 0, accessSeq: 0, ended: false };
+
+/** The event logs of workspaces: creating, ending and reading them. */
 @Injectable()
 export class Streams {
   constructor(private readonly statements: PipelinedStatements) {}
@@ -60,10 +80,22 @@ export class Streams {
     await manager.insert(Stream, { id: workspaceId });
   }
 
-  /** The newest `seq` of each stream; streams that do not exist are missing from the map. */
-  async heads(streamIds: readonly string[]): Promise<Map<string, number>> {
-    const rows = await this.statements.run<{ id: string; head: string }>(HEADS, [streamIds]);
-    return new Map(rows.map((row) => [row.id, Number(row.head)]));
+  /**
+   * Ends the log of a workspace that is deleted, as the last but one thing that its transaction does to it: from
+   * here to the commit nobody else appends, and whoever was about to is refused.
+   * @returns the `seq` of the end, for the event that tells of it
+   */
+  async end(manager: EntityManager, workspaceId: string): Promise<number> {
+    const [rows] = await manager.query<[{ head: string }[], number]>(END, [workspaceId]);
+    if (!rows[0]) throw new Error(`There is no stream ${workspaceId}`);
+    return Number(rows[0].head);
+  }
+
+  /** How far each stream is, in the order of the ids. */
+  async heads(streamIds: readonly string[]): Promise<StreamHead[]> {
+    const rows = await this.statements.run<HeadRow>(HEADS, [streamIds]);
+    const found = new Map(rows.map((row) => [row.id, toHead(row)]));
+    return streamIds.map((id) => found.get(id) ?? NO_HEAD);
   }
 
   /**
@@ -106,4 +138,8 @@ function toStreamEvent(row: EventRow): StreamEvent {
     time: row.time,
     data: row.data,
   });
+}
+
+function toHead(row: HeadRow): StreamHead {
+  return { head: Number(row.head), accessSeq: Number(row.access_seq), ended: row.ended === 't' };
 }

@@ -84,8 +84,9 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
       const rows = await this.execute(batch);
       batch.forEach((entry, n) => entry.resolve(rows[n]));
     } catch (error) {
-      if (isRefusal(error) && batch.length > 1) for (const entry of batch) await this.send([entry]);
-      else if (isRetryable(error) && attempt < MAX_ATTEMPTS) await this.send(batch, attempt + 1);
+      // Whoever was sacrificed for a concurrent transaction is at no fault of its own: the batch stays together.
+      if (isRetryable(error) && attempt < MAX_ATTEMPTS) await this.send(batch, attempt + 1);
+      else if (isRefusal(error) && batch.length > 1) for (const entry of batch) await this.send([entry]);
       else for (const entry of batch) entry.reject(error);
     }
   }

@@ -1,12 +1,21 @@
 import type { Principal } from '../common/access.js';
 import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
 import { AuthorisesRooms, type RoomAuthoriser, type RoomGrant } from '../rooms/room-authoriser.js';
+import type { Role } from '../workspaces/membership.entity.js';
+import { may, maySql } from '../workspaces/permissions.js';
+
+interface RoleRow {
+  workspace_id: string;
+  role: Role;
+  head: string;
+}
 
 const ROLE: Statement = {
   name: 'items.room_role',
-  text: `SELECT m.workspace_id, m.role FROM items i
+  text: `SELECT m.workspace_id, m.role, s.head FROM items i
     JOIN memberships m ON m.workspace_id = i.workspace_id AND m.principal_id = $2
-    WHERE i.id = $1`,
+    JOIN streams s ON s.id = i.workspace_id
+    WHERE i.id = $1 AND ${maySql('m.role', 'items:read')}`,
 };
 
 /** `items/{id}`: what happens to one item, for the members of its workspace. */
@@ -15,7 +24,13 @@ export class ItemRooms implements RoomAuthoriser {
   constructor(private readonly statements: PipelinedStatements) {}
 
   async authorise(principal: Principal, id: string): Promise<RoomGrant | undefined> {
-    const [row] = await this.statements.run<{ workspace_id: string; role: string }>(ROLE, [id, principal.id]);
-    return row && { streamId: row.workspace_id, mayPublish: row.role !== 'viewer' };
+    const [row] = await this.statements.run<RoleRow>(ROLE, [id, principal.id]);
+    return (
+      row && {
+        streamId: row.workspace_id,
+        mayPublish: may(row.role, 'rooms:publish'),
+        asOf: Number(row.head),
+      }
+    );
   }
 }

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import type { Principal } from '../common/access.js';
 import type { VersionCondition } from '../common/conditional.js';
 import { newId } from '../common/identifiers.js';
 import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor } from '../common/pagination.js';
@@ -10,6 +9,9 @@ import { Announcements } from '../events/announcements.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
 import { type CombinableWrite, WriteCombiner } from '../events/write-combiner.js';
+import type { Role } from '../workspaces/membership.entity.js';
+import { may } from '../workspaces/permissions.js';
+import type { Caller } from '../workspaces/requires.js';
 import {
   type CreateItemRequest,
   type ItemList,
@@ -39,7 +41,7 @@ import {
 } from './items.sql.js';
 
 /** A combined statement's answer to one write; the item's columns are null where nothing was written. */
-type WriteRow = { n: string; role: string | null; found_version?: string | null } & (
+type WriteRow = { n: string; role: Role | null; found_version?: string | null } & (
   WrittenItemRow | { seq: null }
 );
 
@@ -64,12 +66,15 @@ export class ItemsService {
    * @throws {ItemWorkspaceNotFound}
    * @throws {Forbidden} for a viewer
    */
-  async create(principal: Principal, request: CreateItemRequest): Promise<Representation<ItemResponse>> {
+  async create(
+    caller: Caller<'items:write'>,
+    request: CreateItemRequest,
+  ): Promise<Representation<ItemResponse>> {
     const { title, type, data, workspaceId } = request;
     const row = await this.creates.run({
       id: newId(),
       event_id: newId(),
-      principal_id: principal.id,
+      principal_id: caller.id,
       workspace_id: workspaceId,
       type,
       title,
@@ -80,8 +85,8 @@ export class ItemsService {
   }
 
   /** @throws {ItemNotFound} */
-  async read(principal: Principal, id: string): Promise<Representation<ItemResponse>> {
-    const [row] = await this.statements.run<ItemRow & { head: string }>(READ_ITEM, [id, principal.id]);
+  async read(caller: Caller<'items:read'>, id: string): Promise<Representation<ItemResponse>> {
+    const [row] = await this.statements.run<ItemRow & { head: string }>(READ_ITEM, [id, caller.id]);
     if (!row) throw new ItemNotFound();
     return new Representation(toItemResponse(row), {
       version: Number(row.version),
@@ -90,10 +95,10 @@ export class ItemsService {
   }
 
   /** @throws {ItemWorkspaceNotFound} */
-  async list(principal: Principal, query: ListItemsQuery): Promise<Representation<ItemList>> {
+  async list(caller: Caller<'items:read'>, query: ListItemsQuery): Promise<Representation<ItemList>> {
     const limit = query.limit ?? DEFAULT_LIMIT;
     const rows = await this.statements.run<ItemRow & { head: string }>(LIST_ITEMS, [
-      principal.id,
+      caller.id,
       query.workspaceId ?? null,
       decodePageCursor(query.cursor),
       limit + 1,
@@ -118,13 +123,13 @@ export class ItemsService {
    * @throws {VersionMismatch} if `ifMatch` does not hold
    */
   async update(
-    principal: Principal,
+    caller: Caller<'items:write'>,
     id: string,
     patch: UpdateItemRequest,
     ifMatch: VersionCondition | undefined,
   ): Promise<Representation<ItemResponse>> {
     const { title, type, data } = patch;
-    const row = await this.updates.run({ ...change(principal, id, ifMatch), type, title, data });
+    const row = await this.updates.run({ ...change(caller, id, ifMatch), type, title, data });
     return this.changed(row);
   }
 
@@ -133,11 +138,11 @@ export class ItemsService {
    * @throws as {@link update}
    */
   async delete(
-    principal: Principal,
+    caller: Caller<'items:write'>,
     id: string,
     ifMatch: VersionCondition | undefined,
   ): Promise<Representation<never>> {
-    const row = await this.deletes.run(change(principal, id, ifMatch));
+    const row = await this.deletes.run(change(caller, id, ifMatch));
     return Representation.empty({ cursor: this.changed(row).meta.cursor });
   }
 
@@ -148,7 +153,7 @@ export class ItemsService {
 
   private written(row: WriteRow, location?: (item: ItemRow) => string): Representation<ItemResponse> {
     if (row.seq === null) {
-      if (row.role === 'viewer') throw new Forbidden('A viewer cannot write items.');
+      if (row.role && !may(row.role, 'items:write')) throw new Forbidden('A viewer cannot write items.');
       throw new VersionMismatch(Number(row.found_version));
     }
     return new Representation(toItemResponse(row), {
@@ -170,11 +175,15 @@ export class ItemsService {
   }
 }
 
-function change(principal: Principal, id: string, ifMatch: VersionCondition | undefined): ChangeInput {
+function change(
+  caller: Caller<'items:write'>,
+  id: string,
+  ifMatch: VersionCondition | undefined,
+): ChangeInput {
   return {
     id,
     event_id: newId(),
-    principal_id: principal.id,
+    principal_id: caller.id,
     if_match: ifMatch === '*' ? undefined : ifMatch,
   };
 }

@@ -1,6 +1,7 @@
 import type { Statement } from '../database/pipelined-statements.js';
 import { APPEND_CTES } from '../events/append.sql.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
+import { maySql } from '../workspaces/permissions.js';
 import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, itemEventData, itemRoomSql } from './items.events.js';
 
 const columns = (row: string): string =>
@@ -19,8 +20,8 @@ const columns = (row: string): string =>
     .map((column) => `${row}.${column}`)
     .join(', ');
 
-/** Who may write items. A viewer reads. */
-const MAY_WRITE = `role IN ('owner', 'admin', 'member')`;
+const mayRead = (role: string): string => maySql(role, 'items:read');
+const mayWrite = (role: string): string => maySql(role, 'items:write');
 
 /** The caller's own workspace unless another is named. */
 const workspace = (named: string, principal: string): string =>
@@ -30,7 +31,7 @@ const workspace = (named: string, principal: string): string =>
 export const READ_ITEM: Statement = {
   name: 'items.read',
   text: `SELECT ${columns('i')}, s.head FROM items i
-    JOIN memberships m ON m.workspace_id = i.workspace_id AND m.principal_id = $2
+    JOIN memberships m ON m.workspace_id = i.workspace_id AND m.principal_id = $2 AND ${mayRead('m.role')}
     JOIN streams s ON s.id = i.workspace_id
     WHERE i.id = $1`,
 };
@@ -48,7 +49,7 @@ export const LIST_ITEMS: Statement = {
         AND i.id < COALESCE($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
       ORDER BY i.id DESC LIMIT $4
     ) i ON true
-    WHERE m.principal_id = $1 AND m.workspace_id = ${workspace('$2', '$1')}
+    WHERE m.principal_id = $1 AND m.workspace_id = ${workspace('$2', '$1')} AND ${mayRead('m.role')}
     ORDER BY i.id DESC`,
 };
 
@@ -87,7 +88,7 @@ export const CREATE_ITEMS: CombinableWrite<CreateInput> = {
     written AS (
       INSERT INTO items (id, workspace_id, type, title, data, created_by, updated_by)
       SELECT t.id, a.workspace_id, t.type, t.title, t.data, t.principal_id, t.principal_id
-      FROM input t JOIN allowed a ON a.n = t.n WHERE a.${MAY_WRITE}
+      FROM input t JOIN allowed a ON a.n = t.n WHERE ${mayWrite('a.role')}
       RETURNING *
     ), ${changes(ITEM_CREATED)}
     SELECT t.n, a.role, t.event_id, e.seq, ${columns('w')}
@@ -121,7 +122,7 @@ const CURRENT = `current AS MATERIALIZED (
       ORDER BY i.id FOR NO KEY UPDATE OF i
     )`;
 
-const MAY_CHANGE = `c.${MAY_WRITE} AND (t.if_match IS NULL OR c.version = ANY (t.if_match))`;
+const MAY_CHANGE = `${mayWrite('c.role')} AND (t.if_match IS NULL OR c.version = ANY (t.if_match))`;
 
 /** What every change answers: the version found, null where there is nothing to see, and what was written. */
 const CHANGED = `

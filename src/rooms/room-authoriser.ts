@@ -9,6 +9,8 @@ export interface RoomGrant {
   readonly streamId: string;
   /** Whether messages may be published, besides listening. */
   readonly mayPublish: boolean;
+  /** The position of the stream as of which this was decided, read in the same statement. */
+  readonly asOf: number;
 }
 
 /** Decides who may join the rooms of one kind. */

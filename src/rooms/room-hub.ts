@@ -5,6 +5,7 @@ import type { FollowedStream } from '../events/followed-stream.js';
 import type { StreamEvent } from '../events/stream-event.js';
 import { StreamTail } from '../events/stream-tail.js';
 import { nextPageEvents, PAGE_BYTES, Streams } from '../events/streams.js';
+import { type AccessChange, accessChange } from '../workspaces/workspaces.events.js';
 import type { Connection } from './connection.js';
 import { CloseCode } from './close-codes.js';
 import { eventFrame, messageFrame } from './frame.js';
@@ -54,18 +55,24 @@ export class RoomHub implements OnModuleInit {
 
   /**
    * Puts a socket into a room. Nothing is sent before {@link start}, so that the answer comes first.
+   * @param authorise asks whether the socket's principal may; thrown on when not
    * @param after the cursor to resume from
    * @throws {InvalidCursor}
    */
   async join(
     connection: Connection,
     name: string,
-    grant: RoomGrant,
+    authorise: () => Promise<RoomGrant>,
     after: string | undefined,
   ): Promise<{ joined: Joined; subscription: Subscription }> {
-    const stream = await this.tail.follow(grant.streamId);
+    let grant = await authorise();
+    const { streamId } = grant;
+    const stream = await this.tail.follow(streamId);
     try {
       const from = await this.resolve(stream, after);
+      // Somebody lost a right between the decision and where the stream is now; it may be the one who joins. From
+      // the last look to the registration there is no wait, and what comes later finds the subscription.
+      while (grant.asOf < stream.accessSeq) grant = await authorise();
       const room = this.rooms.get(name) ?? new Room(name, stream, (event) => this.cursor(event.seq));
       this.rooms.set(name, room);
       const subscription = new Subscription(connection, room, grant, from.position);
@@ -74,7 +81,7 @@ export class RoomHub implements OnModuleInit {
       const { position, ...rest } = from;
       return { joined: { room: name, cursor: this.cursor(position), ...rest }, subscription };
     } catch (error) {
-      this.tail.unfollow(grant.streamId);
+      this.tail.unfollow(streamId);
       throw error;
     }
   }
@@ -118,6 +125,9 @@ export class RoomHub implements OnModuleInit {
   onEvents(stream: FollowedStream, events: readonly StreamEvent[]): void {
     const workspace = this.rooms.get(workspaceRoom(stream.id));
     for (const event of events) {
+      const change = accessChange(event);
+      // Before the event itself: who loses the room hears nothing from here on.
+      if (change) this.changeAccess(stream, event.seq, change);
       if (workspace && isHeardInWorkspace(event.subject)) this.deliver(workspace, event);
       const room = this.rooms.get(event.subject);
       if (room && room !== workspace) this.deliver(room, event);
@@ -126,10 +136,35 @@ export class RoomHub implements OnModuleInit {
 
   /** The history is another one: nobody can go on from where they were. */
   onReset(stream: FollowedStream): void {
+    this.putOut(stream, 'epoch_changed');
+  }
+
+  onEnd(stream: FollowedStream): void {
+    this.putOut(stream, 'workspace_deleted');
+  }
+
+  /** A changed role needs no more than the new position: grants of before are asked for again when they are used. */
+  private changeAccess(stream: FollowedStream, seq: number, change: AccessChange): void {
+    stream.accessSeq = seq;
+    if (change.kind === 'everybody-out') this.putOut(stream, 'workspace_deleted');
+    else if (change.kind === 'member-out')
+      this.putOut(
+        stream,
+        'membership_lost',
+        // Who was let in after this had happened is a member again.
+        ({ connection, grant }) => connection.principal?.id === change.principalId && grant.asOf < seq,
+      );
+  }
+
+  private putOut(
+    stream: FollowedStream,
+    code: string,
+    concerns: (subscription: Subscription) => boolean = () => true,
+  ): void {
     for (const room of this.rooms.values()) {
       if (room.stream !== stream) continue;
-      const frame = messageFrame('left', { room: room.name, code: 'epoch_changed' });
-      for (const subscription of [...room.members]) {
+      const frame = messageFrame('left', { room: room.name, code });
+      for (const subscription of [...room.members].filter(concerns)) {
         subscription.connection.send(frame);
         this.leave(subscription);
       }

@@ -49,7 +49,12 @@ export class Subscription {
   constructor(
     readonly connection: Connection,
     readonly room: Room,
-    readonly grant: RoomGrant,
+    public grant: RoomGrant,
     public position: number,
   ) {}
+
+  /** The grant, unless somebody in the workspace has lost a right since: then it must be asked for again. */
+  get currentGrant(): RoomGrant | undefined {
+    return this.grant.asOf >= this.room.stream.accessSeq ? this.grant : undefined;
+  }
 }

@@ -1,4 +1,4 @@
-import { Problem } from '../common/problem.js';
+import { Forbidden, Problem } from '../common/problem.js';
 
 /** `not_found`: no such room, or none that the caller may know of. */
 export class RoomNotFound extends Problem {
@@ -11,6 +11,13 @@ export class RoomNotFound extends Problem {
 export class NotJoined extends Problem {
   constructor() {
     super(409, 'not_joined', 'This socket is not in that room; join it first.');
+  }
+}
+
+/** `forbidden`: a viewer publishes. */
+export class NotPublisher extends Forbidden {
+  constructor() {
+    super('You may listen in this room, but not publish.');
   }
 }
 

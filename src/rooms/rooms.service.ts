@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../common/access.js';
 import { newId } from '../common/identifiers.js';
-import { Forbidden, Unauthenticated } from '../common/problem.js';
+import { Unauthenticated, Unavailable } from '../common/problem.js';
 import { Clock } from '../common/clock.js';
 import { AtriumConfig } from '../config/config.js';
 import { EventAppends } from '../events/event-appends.js';
@@ -15,7 +15,7 @@ import type { RoomGrant } from './room-authoriser.js';
 import { RoomDirectory } from './room-directory.js';
 import { RoomHub } from './room-hub.js';
 import type { JoinFrame, PublishFrame } from './rooms.dto.js';
-import { NotJoined, OtherPrincipal, ReservedType, TooManyRooms } from './rooms.errors.js';
+import { NotJoined, NotPublisher, OtherPrincipal, ReservedType, TooManyRooms } from './rooms.errors.js';
 
 /** First parts of the types that only Atrium's own events bear: nobody can pretend that a record changed. */
 const RESERVED = new Set([
@@ -29,6 +29,9 @@ const RESERVED = new Set([
   'session',
   'workspace',
 ]);
+
+/** How often a message is tried while rights in its workspace change. */
+const MAX_ATTEMPTS = 5;
 
 /** What sockets may ask for. Answers go out on the connection before anything that follows from them. */
 @Injectable()
@@ -81,8 +84,8 @@ export class RoomsService {
     const rooms = this.hub.subscriptionsOf(connection);
     const before = rooms.get(room);
     if (!before && rooms.size >= roomLimit) throw new TooManyRooms(roomLimit);
-    const grant = await this.directory.authorise(principalOf(connection), room);
-    const { joined, subscription } = await this.hub.join(connection, room, grant, after);
+    const authorise = () => this.directory.authorise(principalOf(connection), room);
+    const { joined, subscription } = await this.hub.join(connection, room, authorise, after);
     if (before) this.hub.leave(before); // joining again starts again, from `after`, unless it fails
     if (!connection.isOpen) {
       this.hub.leave(subscription);
@@ -107,7 +110,7 @@ export class RoomsService {
   /**
    * Says something in a room: kept in the stream, or only to those who are there now.
    * @throws {import('./rooms.errors.js').RoomNotFound}
-   * @throws {Forbidden} if the principal may only listen
+   * @throws {NotPublisher} if the principal may only listen
    * @throws {ReservedType}
    */
   async publish(connection: Connection, frame: PublishFrame): Promise<void> {
@@ -115,10 +118,13 @@ export class RoomsService {
     const principal = principalOf(connection);
     const [kind = ''] = type.split('.');
     if (RESERVED.has(kind)) throw new ReservedType(kind);
-    const grant =
-      this.hub.subscriptionsOf(connection).get(room)?.grant ??
-      (await this.directory.authorise(principal, room));
-    if (!grant.mayPublish) throw new Forbidden('You may listen in this room, but not publish.');
+    const subscription = this.hub.subscriptionsOf(connection).get(room);
+    let grant = subscription?.currentGrant;
+    if (!grant) {
+      grant = await this.directory.authorise(principal, room);
+      if (subscription) subscription.grant = grant;
+    }
+    if (!grant.mayPublish) throw new NotPublisher();
     if (durable) connection.reply('published', { cursor: await this.append(principal, grant, frame) });
     else {
       this.hub.broadcast(room, this.ephemeral(principal, grant, frame));
@@ -126,10 +132,19 @@ export class RoomsService {
     }
   }
 
-  private async append(principal: Principal, { streamId }: RoomGrant, frame: PublishFrame): Promise<string> {
+  /** Appends what the grant allows; if somebody's rights have changed since it was given, it is asked for again. */
+  private async append(principal: Principal, given: RoomGrant, frame: PublishFrame): Promise<string> {
     const { room: subject, type, data } = frame;
-    const event = await this.appends.append({ streamId, subject, type, principalId: principal.id, data });
-    return this.hub.cursor(event.seq);
+    let grant = given;
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      if (!grant.mayPublish) throw new NotPublisher();
+      const { streamId, asOf } = grant;
+      const event = { streamId, subject, type, principalId: principal.id, data };
+      const appended = await this.appends.append(event, asOf);
+      if (appended) return this.hub.cursor(appended.seq);
+      grant = await this.directory.authorise(principal, subject);
+    }
+    throw new Unavailable('Rights in this workspace keep changing; nothing was published. Try again.');
   }
 
   private ephemeral(

@@ -35,8 +35,9 @@ export class AccessGuard extends AuthGuard('jwt') {
       context.getClass(),
     ]);
     if (access === 'public') return true;
-    if (access !== 'authenticated') throw new Forbidden('This route does not say who may call it.');
+    if (access === undefined) throw new Forbidden('This route does not say who may call it.');
     const request = context.switchToHttp().getRequest<Request>();
+    if (access !== 'authenticated') (request as AuthenticatedRequest).permission = access.permission;
     const token = bearerToken(request);
     const known = token === undefined ? undefined : this.verified.find(token);
     return known ? this.admit(request, known) : this.verify(context, request, token);

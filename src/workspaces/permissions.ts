@@ -1,0 +1,40 @@
+import type { Role } from './membership.entity.js';
+
+const OWNERS = ['owner'] as const;
+const ADMINS = ['owner', 'admin'] as const;
+const WRITERS = ['owner', 'admin', 'member'] as const;
+const MEMBERS = ['owner', 'admin', 'member', 'viewer'] as const;
+
+/** Who may do what in a workspace: the one place that decides. */
+const HOLDERS = {
+  'workspace:read': MEMBERS,
+  'workspace:update': OWNERS,
+  'workspace:delete': OWNERS,
+  'members:read': MEMBERS,
+  /** Including invitations, but not owners. Anybody may leave. */
+  'members:manage': ADMINS,
+  'owners:manage': OWNERS,
+  'agents:read': MEMBERS,
+  'agents:manage': ADMINS,
+  'audit:read': ADMINS,
+  'items:read': MEMBERS,
+  'items:write': WRITERS,
+  'rooms:publish': WRITERS,
+} as const satisfies Readonly<Record<string, readonly Role[]>>;
+
+/** Something that a role may do. */
+export type Permission = keyof typeof HOLDERS;
+
+export const PERMISSIONS = Object.keys(HOLDERS) as Permission[];
+
+/** The roles that have a permission, as a parameter for `role = ANY ($n)`. */
+export const rolesWith = (permission: Permission): readonly Role[] => HOLDERS[permission];
+
+/** Whether a role has a permission. */
+export const may = (role: Role, permission: Permission): boolean => rolesWith(permission).includes(role);
+
+/** {@link may} in the text of a statement that is prepared once. `role` is our own SQL, never input. */
+export const maySql = (role: string, permission: Permission): string =>
+  `${role} IN (${rolesWith(permission)
+    .map((holder) => `'${holder}'`)
+    .join(', ')})`;
