@@ -1,10 +1,12 @@
-import { Backbone1763827200000 } from "./1763827200000-backbone.js";
-import { IdentityGround1764000000000 } from "./1764000000000-identity-ground.js";
-import { MembershipPositions1764000100000 } from "./1764000100000-membership-positions.js";
+import { Backbone1763827200000 } from './1763827200000-backbone.js';
+import { IdentityGround1764000000000 } from './1764000000000-identity-ground.js';
+import { MembershipPositions1764000100000 } from './1764000100000-membership-positions.js';
+import { SessionEndings1764000200000 } from './1764000200000-session-endings.js';
 
 /** Every migration, in order. */
 export const migrations = [
   Backbone1763827200000,
   IdentityGround1764000000000,
   MembershipPositions1764000100000,
+  SessionEndings1764000200000,
 ];

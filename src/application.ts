@@ -42,8 +42,11 @@ export async function createApplication(config: AtriumConfig): Promise<NestExpre
   });
   app.use(requestId);
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
+  const open = config.http.corsOrigins.includes('*');
   app.enableCors({
-    origin: config.http.corsOrigins.includes('*') ? '*' : [...config.http.corsOrigins],
+    origin: open ? '*' : [...config.http.corsOrigins],
+    // Cookies go with requests of listed web apps; a wildcard is for callers with a token.
+    credentials: !open && config.http.corsOrigins.length > 0,
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: 600,
   });

@@ -9,7 +9,26 @@ export class EmailTaken extends Problem {
 
 /** 401 `invalid_credentials`: unknown address or wrong password, without saying which. */
 export class InvalidCredentials extends Problem {
-  constructor() {
+  /** @param userId whose account was tried, for the audit trail; the caller is never told */
+  constructor(readonly userId?: string) {
     super(401, 'invalid_credentials', 'The e-mail address or the password is wrong.');
+  }
+}
+
+/** 403 `wrong_password`: somebody who is logged in gave another password than the account's. */
+export class WrongPassword extends Problem {
+  constructor() {
+    super(403, 'wrong_password', "This is not the account's password; nothing was changed.");
+  }
+}
+
+/** 409 `password_not_set`: the account signs in by other means, and this asks for a password. */
+export class PasswordNotSet extends Problem {
+  constructor() {
+    super(
+      409,
+      'password_not_set',
+      'This account has no password yet. Set one with POST /v1/auth/forgot-password, then try again.',
+    );
   }
 }

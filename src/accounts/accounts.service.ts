@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import type { Repository } from 'typeorm';
+import { AuditTrail } from '../audit/audit-trail.js';
 import type { Principal } from '../common/access.js';
+import { type ClientInfo, OPERATOR } from '../common/client-info.js';
 import { newId } from '../common/identifiers.js';
 import { Unauthenticated } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
@@ -12,6 +14,7 @@ import { toUserResponse, type UserResponse } from './accounts.dto.js';
 import { EmailTaken, InvalidCredentials } from './accounts.errors.js';
 import { normaliseEmail } from './email.js';
 import { Passwords } from './passwords.js';
+import { SignOuts } from './sign-outs.js';
 import { User } from './user.entity.js';
 
 /** Accounts: creating them, proving that one is yours, reading your own. */
@@ -22,6 +25,8 @@ export class AccountsService {
     private readonly transactions: Transactions,
     private readonly passwords: Passwords,
     private readonly creation: AccountCreation,
+    private readonly signOuts: SignOuts,
+    private readonly audit: AuditTrail,
   ) {}
 
   /**
@@ -52,7 +57,7 @@ export class AccountsService {
   async authenticate(email: string, password: string): Promise<User> {
     const user = await this.users.findOneBy({ email: normaliseEmail(email) });
     const matches = await this.passwords.matches(user?.passwordHash ?? undefined, password);
-    if (!matches || !user) throw new InvalidCredentials();
+    if (!matches || !user) throw new InvalidCredentials(user?.id);
     return user;
   }
 
@@ -61,7 +66,7 @@ export class AccountsService {
    * @throws {InvalidCredentials}
    */
   refuseDisabled(user: User): void {
-    if (user.disabledAt) throw new InvalidCredentials();
+    if (user.disabledAt) throw new InvalidCredentials(user.id);
   }
 
   /** The account with this id, if there is one. */
@@ -74,5 +79,36 @@ export class AccountsService {
     const user = await this.users.findOneBy({ id: principal.id });
     if (!user) throw new Unauthenticated('This account is gone.');
     return Representation.of(toUserResponse(user), { version: user.version });
+  }
+
+  /**
+   * Closes an account: nobody can sign in to it, and its sessions end on every instance within a second.
+   * @param client who asked for it
+   * @returns whether there is such an account
+   */
+  async disable(userId: string, client: ClientInfo = OPERATOR): Promise<boolean> {
+    const tell = await this.transactions.run(async (manager) => {
+      const [, found] = await manager.query<[unknown[], number]>(
+        `UPDATE users SET disabled_at = COALESCE(disabled_at, now()) WHERE id = $1`,
+        [userId],
+      );
+      if (found === 0) return undefined;
+      await this.audit.record({ action: 'account.disabled', client, userId }, manager);
+      return this.signOuts.run(manager, { userId, reason: 'account-disabled' });
+    });
+    tell?.();
+    return tell !== undefined;
+  }
+
+  /** Opens a disabled account again; its sessions stay ended. @returns whether there is such an account */
+  async enable(userId: string, client: ClientInfo = OPERATOR): Promise<boolean> {
+    return this.transactions.run(async (manager) => {
+      const [, found] = await manager.query<[unknown[], number]>(
+        `UPDATE users SET disabled_at = NULL WHERE id = $1`,
+        [userId],
+      );
+      if (found > 0) await this.audit.record({ action: 'account.enabled', client, userId }, manager);
+      return found > 0;
+    });
   }
 }

@@ -26,6 +26,10 @@ export class User {
   @Column('timestamptz', { name: 'disabled_at', nullable: true })
   disabledAt: Date | null;
 
+  /** Rises when the password changes: a proof given before opens no session after. */
+  @Column('integer', { name: 'credentials_version', default: 1 })
+  credentialsVersion: number;
+
   @Column('integer', { default: 1 })
   version: number;
 

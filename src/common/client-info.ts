@@ -11,6 +11,9 @@ export interface ClientInfo {
   readonly requestId: string;
 }
 
+/** Somebody at the server's own command line, for what no request asked for. */
+export const OPERATOR: ClientInfo = { address: 'local', userAgent: null, requestId: 'none' };
+
 const MAX_USER_AGENT = 512;
 
 export function clientInfo(request: Request): ClientInfo {

@@ -1,14 +1,22 @@
-import { Body, Controller, Header, HttpCode, Post } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post, UseGuards } from '@nestjs/common';
 import {
+  ApiBearerAuth,
   ApiCreatedResponse,
   ApiExtraModels,
+  ApiHeader,
   ApiNoContentResponse,
   ApiOkResponse,
   ApiTags,
   refs,
 } from '@nestjs/swagger';
-import { Bearer, Public } from '../common/access.js';
+import { ChangePasswordRequest } from '../accounts/me.dto.js';
+import { OwnPassword } from '../accounts/own-password.js';
+import { Authenticated, Bearer, CurrentPrincipal, type Principal, Public } from '../common/access.js';
 import { Client, type ClientInfo } from '../common/client-info.js';
+import { MySessionsService } from './my-sessions.service.js';
+import { RefreshCookie, SessionCookieGuard } from './session-cookie.guard.js';
+import type { SessionEnded } from './session-ended.js';
+import { SessionTransport } from './session-transport.interceptor.js';
 import {
   LoginRequest,
   LogoutRequest,
@@ -20,8 +28,8 @@ import {
 import { SessionsService } from './sessions.service.js';
 import { SignInService } from './sign-in.service.js';
 
-/** Tokens are not for caches (RFC 6749, section 5.1). */
-const NoStore = (): MethodDecorator => Header('Cache-Control', 'no-store');
+const CsrfHeader = (): MethodDecorator =>
+  ApiHeader({ name: 'X-CSRF-Token', required: false, description: 'The csrfToken, with the cookie.' });
 
 @ApiTags('auth')
 @ApiExtraModels(SignInChallenge)
@@ -30,12 +38,14 @@ export class AuthController {
   constructor(
     private readonly signIn: SignInService,
     private readonly sessions: SessionsService,
+    private readonly mine: MySessionsService,
+    private readonly ownPassword: OwnPassword,
   ) {}
 
   /** Creates an account with a personal workspace, and logs in. */
   @Post('register')
   @Public()
-  @NoStore()
+  @SessionTransport()
   @ApiCreatedResponse({ type: SessionResponse })
   register(@Body() body: RegisterRequest, @Client() client: ClientInfo): Promise<SessionResponse> {
     return this.signIn.register(body, client);
@@ -44,7 +54,7 @@ export class AuthController {
   /** Logs in with an e-mail address and a password; a second factor may be asked for. */
   @Post('login')
   @Public()
-  @NoStore()
+  @SessionTransport()
   @HttpCode(200)
   @ApiOkResponse({ schema: { oneOf: refs(SessionResponse, SignInChallenge) } })
   login(
@@ -54,22 +64,64 @@ export class AuthController {
     return this.signIn.login(body, client);
   }
 
-  /** Trades a refresh token for a new pair. A repeat within the grace gives the same refresh token again. */
+  /**
+   * Trades a refresh token, of the body or the cookie, for a new pair. A repeat within the grace gives the same
+   * refresh token again.
+   */
   @Post('refresh')
   @Public()
-  @NoStore()
+  @UseGuards(SessionCookieGuard)
+  @SessionTransport()
   @HttpCode(200)
+  @CsrfHeader()
   @ApiOkResponse({ type: SessionResponse })
-  refresh(@Body() body: RefreshRequest): Promise<SessionResponse> {
-    return this.sessions.refresh(body.refreshToken);
+  refresh(
+    @Body() body: RefreshRequest,
+    @RefreshCookie() cookie: string | undefined,
+    @Client() client: ClientInfo,
+  ): Promise<SessionResponse> {
+    return this.sessions.refresh(body.refreshToken, cookie, client);
   }
 
-  /** Ends the session of the bearer token or, without one, of the refresh token in the body. */
+  /** Ends the session of the bearer token or, without one, of the refresh token in the body or the cookie. */
   @Post('logout')
   @Public()
+  @UseGuards(SessionCookieGuard)
+  @SessionTransport()
   @HttpCode(204)
+  @CsrfHeader()
   @ApiNoContentResponse()
-  logout(@Bearer() bearer: string | undefined, @Body() body?: LogoutRequest): Promise<void> {
-    return this.sessions.logout(bearer, body?.refreshToken);
+  logout(
+    @Bearer() bearer: string | undefined,
+    @Body() body: LogoutRequest,
+    @RefreshCookie() cookie: string | undefined,
+    @Client() client: ClientInfo,
+  ): Promise<SessionEnded> {
+    return this.mine.logout(bearer, body.refreshToken ?? cookie, client);
+  }
+
+  /** Ends all of the caller's sessions, this one, too. */
+  @Post('logout-all')
+  @Authenticated()
+  @SessionTransport()
+  @HttpCode(204)
+  @ApiBearerAuth()
+  @ApiNoContentResponse()
+  logoutAll(@CurrentPrincipal() principal: Principal, @Client() client: ClientInfo): Promise<SessionEnded> {
+    return this.mine.logoutAll(principal, client);
+  }
+
+  /** Changes the password and, unless told otherwise, ends every session but this one. */
+  @Post('change-password')
+  @Authenticated()
+  @HttpCode(204)
+  @ApiBearerAuth()
+  @ApiNoContentResponse()
+  changePassword(
+    @CurrentPrincipal() principal: Principal,
+    @Body() body: ChangePasswordRequest,
+    @Client() client: ClientInfo,
+  ): Promise<void> {
+    return this.ownPassword.change(principal, body, client);
   }
 }

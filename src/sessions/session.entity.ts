@@ -9,9 +9,10 @@ export class Session {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'sessions_pkey' })
   id: string;
 
-  @ForeignKey(() => User, { name: 'sessions_user_id_fkey', onDelete: 'CASCADE' })
-  @Column('uuid', { name: 'user_id' })
-  userId: string;
+  /** Null once the account is deleted: the row stays, so that every instance learns of the session's end. */
+  @ForeignKey(() => User, { name: 'sessions_user_id_fkey', onDelete: 'SET NULL' })
+  @Column('uuid', { name: 'user_id', nullable: true })
+  userId: string | null;
 
   /** 32 random bytes from which this family's refresh tokens are derived. */
   @Column('bytea')

@@ -1,10 +1,30 @@
-import { IsEmail, IsOptional, IsString, Length, MaxLength } from 'class-validator';
+import { applyDecorators } from '@nestjs/common';
+import { IsEmail, IsIn, IsOptional, IsString, Length, MaxLength, ValidateIf } from 'class-validator';
 import { UserResponse } from '../accounts/accounts.dto.js';
 
 const EMAIL = 'must be an e-mail address';
 const PASSWORD = 'must be a text of 8 to 128 characters';
 
-export class RegisterRequest {
+/** May be left out, but not be null. */
+const MayBeMissing = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);
+const RefreshTokenText = (): PropertyDecorator =>
+  applyDecorators(
+    IsString({ message: 'must be a refresh token' }),
+    MaxLength(200, { message: 'must be a refresh token' }),
+  );
+
+/** Of every request that may start a session. */
+export class SessionTransportChoice {
+  /**
+   * How the refresh token travels: in the body, which is the default, or in a cookie that scripts cannot read,
+   * for browsers.
+   */
+  @MayBeMissing()
+  @IsIn(['body', 'cookie'], { message: 'must be body or cookie' })
+  transport?: 'body' | 'cookie';
+}
+
+export class RegisterRequest extends SessionTransportChoice {
   @IsString({ message: EMAIL })
   @MaxLength(254, { message: EMAIL })
   @IsEmail({}, { message: EMAIL })
@@ -22,7 +42,7 @@ export class RegisterRequest {
   name?: string | null;
 }
 
-export class LoginRequest {
+export class LoginRequest extends SessionTransportChoice {
   @IsString({ message: EMAIL })
   @MaxLength(254, { message: EMAIL })
   email: string;
@@ -33,17 +53,16 @@ export class LoginRequest {
 }
 
 export class RefreshRequest {
-  /** The newest refresh token of the session. */
-  @IsString({ message: 'must be a refresh token' })
-  @MaxLength(200, { message: 'must be a refresh token' })
-  refreshToken: string;
+  /** The newest refresh token of the session; left out by a browser that has it as a cookie. */
+  @MayBeMissing()
+  @RefreshTokenText()
+  refreshToken?: string;
 }
 
 export class LogoutRequest {
   /** Instead of an access token, for a client whose access token has expired. */
-  @IsOptional()
-  @IsString({ message: 'must be a refresh token' })
-  @MaxLength(200, { message: 'must be a refresh token' })
+  @MayBeMissing()
+  @RefreshTokenText()
   refreshToken?: string;
 }
 
@@ -55,8 +74,10 @@ export class SessionResponse {
   tokenType: 'Bearer';
   /** Life of the access token in seconds. */
   expiresIn: number;
-  /** Trades once for a new pair. */
-  refreshToken: string;
+  /** Trades once for a new pair. Not with `"transport": "cookie"`: the cookie holds it then. */
+  refreshToken?: string;
+  /** With the cookie only: to be sent as `X-CSRF-Token` whenever the cookie is used. */
+  csrfToken?: string;
 }
 
 /** The first factor was good, but is not enough. */

@@ -1,135 +1,202 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { randomBytes } from 'node:crypto';
-import { DataSource, type Repository } from 'typeorm';
+import { DataSource, type EntityManager, type Repository } from 'typeorm';
+import { AccountDeletion } from '../accounts/account-deletion.js';
 import { toUserResponse } from '../accounts/accounts.dto.js';
+import { InvalidCredentials } from '../accounts/accounts.errors.js';
+import { type AfterCommit, type SignOutOrder, SignOuts } from '../accounts/sign-outs.js';
 import { User } from '../accounts/user.entity.js';
+import { AuditTrail } from '../audit/audit-trail.js';
 import type { ClientInfo } from '../common/client-info.js';
 import { newId } from '../common/identifiers.js';
-import { Unauthenticated } from '../common/problem.js';
+import { ValidationFailed } from '../common/problem.js';
+import { Transactions } from '../database/transactions.js';
 import { AtriumConfig } from '../config/config.js';
 import { AccessTokens } from './access-tokens.js';
 import { RefreshTokens, type RefreshTokenClaim } from './refresh-tokens.js';
 import { SessionRevocations } from './session-revocations.js';
 import { Session } from './session.entity.js';
+import { END_SESSION, END_SESSIONS, FORGET_DEVICES, OPEN_SESSION, ROTATE_SESSION } from './sessions.sql.js';
 import type { SessionResponse } from './sessions.dto.js';
 import { InvalidRefreshToken } from './sessions.errors.js';
 
 interface Rotation {
+  /** The number of the token that is good now. */
   generation: number;
   /** Whether the token had been used before, outside the grace: somebody has a copy. */
   reused: boolean;
 }
 
+/** A session whose refresh token is genuine, though maybe used up or ended. */
+interface GenuineToken {
+  readonly session: Session;
+  readonly user: User;
+  readonly claim: RefreshTokenClaim;
+}
+
 /** Sessions: opening, staying logged in, ending. */
 @Injectable()
-export class SessionsService {
+export class SessionsService implements OnModuleInit {
   constructor(
     @InjectRepository(Session) private readonly sessions: Repository<Session>,
     private readonly database: DataSource,
+    private readonly transactions: Transactions,
     private readonly accessTokens: AccessTokens,
     private readonly refreshTokens: RefreshTokens,
     private readonly revocations: SessionRevocations,
+    private readonly signOuts: SignOuts,
+    private readonly deletion: AccountDeletion,
+    private readonly audit: AuditTrail,
     private readonly config: AtriumConfig,
   ) {}
+
+  onModuleInit(): void {
+    this.signOuts.add((manager, order) => this.signOut(manager, order));
+    this.deletion.add(async (manager, { id }) => {
+      await manager.query(FORGET_DEVICES, [id]);
+    });
+  }
 
   /**
    * Trades a refresh token for the next pair. A client that lost the answer may ask again for
    * `REFRESH_GRACE_SECONDS` and gets the same successor, so racing tabs agree on one. A token that comes back
    * later was copied: the whole session ends, although this call fails (RFC 9700, section 4.14.2).
+   *
+   * Tabs share a cookie, and the answer to a repeat may arrive last: lest an older token takes the place of a
+   * newer one, a repeat by cookie is given the newest. That is no more than the caller has already, because
+   * the successor of a token within its grace is within its own, too.
+   * @param token from the body; it goes before the cookie
    * @throws {InvalidRefreshToken}
+   * @throws {ValidationFailed} if there is neither
    */
-  async refresh(token: string): Promise<SessionResponse> {
-    const { session, user, claim } = await this.genuine(token);
-    const rotation = await this.rotate(claim);
+  async refresh(
+    token: string | undefined,
+    cookie: string | undefined,
+    client: ClientInfo,
+  ): Promise<SessionResponse> {
+    const presented = token ?? cookie;
+    if (presented === undefined)
+      throw new ValidationFailed([{ pointer: '/refreshToken', detail: 'must be a refresh token' }]);
+    const { session, user, claim } = await this.genuine(presented);
+    const rotation = await this.rotate(claim, client);
     if (!rotation) throw new InvalidRefreshToken();
     if (rotation.reused) {
       this.revocations.revoke(session.id);
+      await this.audit.record({
+        action: 'refresh-token.reused',
+        client,
+        userId: user.id,
+        detail: { sessionId: session.id },
+      });
       throw new InvalidRefreshToken();
     }
-    return this.answer(user, session, claim.generation + 1);
-  }
-
-  /**
-   * Ends the session of an access token, or else of a refresh token. Ending it twice is no error.
-   * @throws {Unauthenticated} if neither is good
-   */
-  async logout(bearer: string | undefined, refreshToken: string | undefined): Promise<void> {
-    let sessionId: string;
-    if (bearer !== undefined) ({ sessionId } = this.accessTokens.verify(bearer));
-    else if (refreshToken !== undefined) sessionId = (await this.genuine(refreshToken)).session.id;
-    else throw new Unauthenticated();
-    await this.end('id = $1', [sessionId], 'logout');
-    // Once more for a session that ended earlier: this instance may not have heard of it yet.
-    this.revocations.revoke(sessionId);
+    return this.answer(user, session, token === undefined ? rotation.generation : claim.generation + 1);
   }
 
   /**
    * Starts a session for somebody who has proven who they are.
-   * @param amr how (RFC 8176)
+   * @param user as the account was when the proof was given: if it was disabled or its password changed since,
+   * the proof is worth nothing
+   * @param amr how it was proven (RFC 8176)
+   * @throws {InvalidCredentials}
    */
   async open(user: User, amr: string[], client: ClientInfo): Promise<SessionResponse> {
     const session = { id: newId(), seed: randomBytes(32) };
-    await this.sessions.insert({
-      ...session,
-      userId: user.id,
-      rotations: () => 'ARRAY[now()]',
-      expiresAt: () => `now() + interval '1 second' * ${this.config.sessions.lifetimeSeconds}`,
-      userAgent: client.userAgent,
-      address: client.address,
-      amr,
+    await this.transactions.run(async (manager) => {
+      const opened = await manager.query<{ id: string }[]>(OPEN_SESSION, [
+        session.id,
+        user.id,
+        session.seed,
+        this.config.sessions.lifetimeSeconds,
+        client.userAgent,
+        client.address,
+        amr,
+        user.credentialsVersion,
+      ]);
+      if (opened.length === 0) throw new InvalidCredentials(user.id);
+      await this.audit.record(
+        {
+          action: 'session.opened',
+          client,
+          userId: user.id,
+          principalId: user.id,
+          detail: { sessionId: session.id, amr: amr.join(' ') },
+        },
+        manager,
+      );
     });
     return this.answer(user, session, 1);
+  }
+
+  /**
+   * The session of a genuine refresh token, whether it can still be traded or not.
+   * @throws {InvalidRefreshToken}
+   */
+  async owner(token: string): Promise<{ sessionId: string; userId: string }> {
+    const { session, user } = await this.genuine(token);
+    return { sessionId: session.id, userId: user.id };
   }
 
   /**
    * Ends all sessions of a user, but for one maybe. Their access tokens and sockets end within a second.
    * @param reason kept with the sessions: `password-changed` and the like
    */
-  async endAll(userId: string, reason: string, exceptSessionId: string | null = null): Promise<void> {
-    await this.end('user_id = $1 AND id IS DISTINCT FROM $2::uuid', [userId, exceptSessionId], reason);
+  async endAll(userId: string, reason: string, exceptSessionId?: string): Promise<void> {
+    const tell = await this.transactions.run((manager) =>
+      this.signOut(manager, { userId, reason, exceptSessionId }),
+    );
+    tell();
   }
 
-  /** Ends one session of a user. @returns whether there was such a session */
+  /** Ends one session of a user. @returns whether there was such a session, alive */
   async endOne(userId: string, sessionId: string, reason: string): Promise<boolean> {
-    return (await this.end('user_id = $1 AND id = $2', [userId, sessionId], reason)) > 0;
+    const ended = await this.end(this.database.manager, END_SESSION, [userId, sessionId, reason]);
+    for (const id of ended) this.revocations.revoke(id);
+    return ended.length > 0;
   }
 
-  /** @param where our own SQL over `sessions`, with the first parameters */
-  private async end(where: string, parameters: unknown[], reason: string): Promise<number> {
-    const text = `UPDATE sessions SET revoked_at = now(), revoked_reason = $${parameters.length + 1}
-      WHERE ${where} AND revoked_at IS NULL RETURNING id`;
-    const [rows] = await this.database.query<[{ id: string }[], number]>(text, [...parameters, reason]);
-    for (const { id } of rows) this.revocations.revoke(id);
-    return rows.length;
+  private async signOut(manager: EntityManager, order: SignOutOrder): Promise<AfterCommit> {
+    const { userId, reason, exceptSessionId = null } = order;
+    const ended = await this.end(manager, END_SESSIONS, [userId, exceptSessionId, reason]);
+    return () => ended.forEach((id) => this.revocations.revoke(id));
   }
 
-  private async genuine(token: string): Promise<{ session: Session; user: User; claim: RefreshTokenClaim }> {
+  /** @returns the sessions that ended by this */
+  private async end(
+    manager: EntityManager,
+    statement: string,
+    parameters: readonly (string | null)[],
+  ): Promise<string[]> {
+    const [rows] = await manager.query<[{ id: string }[], number]>(statement, [...parameters]);
+    return rows.map(({ id }) => id);
+  }
+
+  private async genuine(token: string): Promise<GenuineToken> {
     const claim = this.refreshTokens.read(token);
     const session = claim && (await this.sessions.findOneBy({ id: claim.sessionId }));
     if (!session || !this.refreshTokens.isGenuine(session, claim)) throw new InvalidRefreshToken();
-    const user = await this.database.getRepository(User).findOneByOrFail({ id: session.userId });
+    // An account that is gone has taken its sessions' owner with it.
+    const user =
+      session.userId === null
+        ? null
+        : await this.database.getRepository(User).findOneBy({ id: session.userId });
+    if (!user) throw new InvalidRefreshToken();
     return { session, user, claim };
   }
 
-  /** One statement decides between first use, a repeat within the grace, and reuse; racers queue on the row. */
-  private async rotate({ sessionId, generation }: RefreshTokenClaim): Promise<Rotation | undefined> {
+  private async rotate(
+    { sessionId, generation }: RefreshTokenClaim,
+    { address }: ClientInfo,
+  ): Promise<Rotation | undefined> {
     const { refreshGraceSeconds, inactivitySeconds } = this.config.sessions;
-    const [rows] = await this.database.query<[Rotation[], number]>(
-      `UPDATE sessions SET
-         rotations = CASE WHEN generation = $2 THEN (ARRAY[now()] || rotations)[1:20] ELSE rotations END,
-         generation = CASE WHEN generation = $2 THEN generation + 1 ELSE generation END,
-         revoked_at = CASE
-           WHEN generation = $2 OR rotations[generation - $2] > now() - make_interval(secs => $3) THEN NULL
-           ELSE now() END,
-         revoked_reason = CASE
-           WHEN generation = $2 OR rotations[generation - $2] > now() - make_interval(secs => $3) THEN NULL
-           ELSE 'reuse' END
-       WHERE id = $1 AND revoked_at IS NULL AND expires_at > now()
-         AND rotations[1] > now() - make_interval(secs => $4)
-       RETURNING generation, revoked_at IS NOT NULL AS reused`,
-      [sessionId, generation, refreshGraceSeconds, inactivitySeconds],
-    );
+    const [rows] = await this.database.query<[Rotation[], number]>(ROTATE_SESSION, [
+      sessionId,
+      generation,
+      refreshGraceSeconds,
+      inactivitySeconds,
+      address,
+    ]);
     return rows[0];
   }
 

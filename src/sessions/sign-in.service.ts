@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import { InvalidCredentials } from '../accounts/accounts.errors.js';
 import { AccountsService } from '../accounts/accounts.service.js';
 import type { User } from '../accounts/user.entity.js';
+import { AuditTrail } from '../audit/audit-trail.js';
 import type { ClientInfo } from '../common/client-info.js';
 import type { LoginRequest, RegisterRequest, SessionResponse, SignInChallenge } from './sessions.dto.js';
 import { SessionsService } from './sessions.service.js';
@@ -13,6 +15,7 @@ export class SignInService {
     private readonly accounts: AccountsService,
     private readonly sessions: SessionsService,
     private readonly steps: SignInSteps,
+    private readonly audit: AuditTrail,
   ) {}
 
   /** @throws {import('../accounts/accounts.errors.js').EmailTaken} */
@@ -20,20 +23,48 @@ export class SignInService {
     return this.sessions.open(await this.accounts.create(input), ['pwd'], client);
   }
 
-  /** @throws {import('../accounts/accounts.errors.js').InvalidCredentials} */
+  /** @throws {InvalidCredentials} */
   async login(
     { email, password }: LoginRequest,
     client: ClientInfo,
   ): Promise<SessionResponse | SignInChallenge> {
-    return this.admit(await this.accounts.authenticate(email, password), ['pwd'], client);
+    return this.recorded(['pwd'], client, async () => {
+      const user = await this.accounts.authenticate(email, password);
+      return this.letIn(user, ['pwd'], client);
+    });
   }
 
   /**
    * Lets somebody in who has shown `amr` (RFC 8176), or says what is still missing.
-   * @throws {import('../accounts/accounts.errors.js').InvalidCredentials} if the account is disabled
+   * @param user as the account was when that was shown
+   * @throws {InvalidCredentials} if the account is disabled, or its password changed since
    */
   async admit(user: User, amr: string[], client: ClientInfo): Promise<SessionResponse | SignInChallenge> {
+    return this.recorded(amr, client, () => this.letIn(user, amr, client));
+  }
+
+  private async letIn(
+    user: User,
+    amr: string[],
+    client: ClientInfo,
+  ): Promise<SessionResponse | SignInChallenge> {
     this.accounts.refuseDisabled(user);
     return (await this.steps.challenge(user, amr, client)) ?? this.sessions.open(user, amr, client);
+  }
+
+  /** Known and unknown addresses are recorded alike: who is refused learns nothing from the time it takes. */
+  private async recorded<T>(amr: string[], client: ClientInfo, signIn: () => Promise<T>): Promise<T> {
+    try {
+      return await signIn();
+    } catch (error) {
+      if (error instanceof InvalidCredentials)
+        await this.audit.record({
+          action: 'session.refused',
+          client,
+          userId: error.userId,
+          detail: { amr: amr.join(' ') },
+        });
+      throw error;
+    }
   }
 }
