@@ -1,10 +1,11 @@
 import { Controller, Get, Header } from '@nestjs/common';
-import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import { ApiOkResponse, ApiProperty, ApiTags } from '@nestjs/swagger';
 import { Public } from '../common/access.js';
 import { PublicJwk, TokenKeys } from './token-keys.js';
 
 /** A JWK Set (RFC 7517, section 5). */
 export class JwkSet {
+  @ApiProperty({ type: 'array', items: { type: 'object', additionalProperties: true } })
   keys: readonly PublicJwk[];
 }
 
