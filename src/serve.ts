@@ -7,6 +7,9 @@ import { type AtriumConfig, loadConfig } from './config/config.js';
 import { ConfigurationError } from './config/environment.js';
 import { type EmbeddedServer, startEmbedded } from './database/embedded.js';
 
+/** How often, while draining, connections are closed on which nothing is asked any more. */
+const IDLE_CHECK_MS = 50;
+
 type Variables = Readonly<Record<string, string | undefined>>;
 
 /** Runs Atrium until a signal ends it, with exit code 0 if everything under way could be finished. */
@@ -54,9 +57,12 @@ function stopOnSignal(
     app.get(Lifecycle).drain();
     const server = app.getHttpServer();
     const patience = setTimeout(() => server.closeAllConnections(), http.drainTimeoutMs).unref();
+    // A connection that was kept alive for a next request is idle once the one under way is answered.
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS).unref();
     try {
       await app.close();
       clearTimeout(patience);
+      clearInterval(idle);
       await postgres?.stop();
       process.exit(0);
     } catch (error) {
