@@ -1,0 +1,159 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { startAtrium, type TestApp, testVariables } from '../support/app.js';
+import { http } from '../support/http.js';
+import { type AtriumProcess, spawnAtrium } from '../support/process.js';
+import { type Route, routesOf } from '../support/routes.js';
+
+interface Schema {
+  readonly $ref?: string;
+  readonly oneOf?: Schema[];
+  readonly type?: string;
+  readonly properties?: Record<string, Schema>;
+  readonly required?: string[];
+  readonly items?: Schema;
+}
+interface Operation {
+  readonly responses: Record<string, { content?: Record<string, { schema?: Schema }> }>;
+  readonly security?: unknown[];
+  readonly requestBody?: { content: Record<string, { schema?: Schema }> };
+  readonly summary?: string;
+}
+interface Document {
+  readonly openapi: string;
+  readonly paths: Record<string, Record<string, Operation>>;
+  readonly components: { schemas: Record<string, Schema>; securitySchemes: object };
+}
+
+let app: TestApp;
+/** The build: the schemas of requests and answers are written by a plugin of the compiler. */
+let built: AtriumProcess;
+let document: Document;
+let operations: { route: Route; operation: Operation }[];
+beforeAll(async () => {
+  app = await startAtrium();
+  built = await spawnAtrium(testVariables(app.databaseUrl));
+  document = (await http({ url: await built.url() }).get<Document>('/openapi.json')).body;
+  operations = routesOf(app.nest).map((route) => ({
+    route,
+    operation: document.paths[route.path.replaceAll(/:(\w+)/g, '{$1}')]?.[route.method.toLowerCase()],
+  }));
+}, 180_000);
+afterAll(async () => {
+  await built.kill();
+  await app.stop();
+});
+
+const failing = (isRight: (operation: Operation, route: Route) => boolean) =>
+  operations.filter(({ operation, route }) => !isRight(operation, route)).map(({ route }) => route.handler);
+
+/** The JSON schema of the answer of success; `undefined` when it has no content. */
+function success({ responses }: Operation): { status: string; schema: Schema | undefined } | undefined {
+  const [status] = Object.keys(responses).filter((code) => code.startsWith('2'));
+  if (status === undefined) return undefined;
+  return { status, schema: responses[status].content?.['application/json']?.schema };
+}
+
+const resolve = (schema: Schema | undefined): Schema | undefined =>
+  schema?.$ref === undefined ? schema : document.components.schemas[schema.$ref.split('/').at(-1)!];
+const hasMembers = (schema: Schema | undefined) => Object.keys(resolve(schema)?.properties ?? {}).length > 0;
+
+describe('/openapi.json', () => {
+  it('is a valid OpenAPI 3.1 document', async () => {
+    expect(document.openapi).toMatch(/^3\.1\./);
+    const result = await new Validator().validate(
+      structuredClone(document) as unknown as Record<string, unknown>,
+    );
+    expect(result).toMatchObject({ valid: true });
+  });
+
+  it('knows every route of the application', () => {
+    expect(operations.length).toBeGreaterThan(10);
+    expect(failing((operation) => (operation as Operation | undefined) !== undefined)).toEqual([]);
+  });
+
+  it('says of every route in words what it does', () => {
+    expect(failing((operation) => (operation.summary ?? '').length > 5)).toEqual([]);
+  });
+
+  it('types what every route answers, member by member', () => {
+    expect(
+      failing((operation) => {
+        const answer = success(operation);
+        if (answer?.status === '204') return true;
+        return (answer?.schema?.oneOf ?? [answer?.schema]).every(hasMembers);
+      }),
+    ).toEqual([]);
+  });
+
+  it('types what every route takes', () => {
+    expect(
+      failing((operation) =>
+        Object.values(operation.requestBody?.content ?? {}).every(({ schema }) => hasMembers(schema)),
+      ),
+    ).toEqual([]);
+  });
+
+  it('gives no schema without members, and every member a type', () => {
+    const bare = Object.entries(document.components.schemas).flatMap(([name, { properties = {} }]) =>
+      Object.entries(properties)
+        .filter(([, schema]) => Object.keys(schema).length === 0)
+        .map(([property]) => `${name}.${property}`),
+    );
+    expect(bare).toEqual([]);
+    const { ItemResponse } = document.components.schemas;
+    expect(new Set(Object.keys(ItemResponse.properties ?? {}))).toEqual(
+      new Set([
+        'id',
+        'workspaceId',
+        'type',
+        'title',
+        'data',
+        'version',
+        'createdAt',
+        'createdBy',
+        'updatedAt',
+        'updatedBy',
+      ]),
+    );
+  });
+
+  it('describes the problem that every route may answer', () => {
+    expect(
+      failing(
+        ({ responses }) =>
+          responses['default']?.content?.['application/problem+json']?.schema?.$ref ===
+          '#/components/schemas/ProblemBody',
+      ),
+    ).toEqual([]);
+  });
+
+  it('demands a bearer token where the route does, and nowhere else', () => {
+    const demands = ({ security = [] }: Operation) => security.length > 0;
+    expect(failing((operation, { access }) => demands(operation) === (access !== 'public'))).toEqual([]);
+    expect(document.components.securitySchemes).toEqual({
+      bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+    });
+  });
+});
+
+describe('/docs', () => {
+  it('is a page whose parts are all there', async () => {
+    const page = await http(app).get('/docs');
+    expect(page.status).toBe(200);
+    expect(page.headers.get('content-type')).toMatch('text/html');
+    expect(page.text).toContain('<title>Atrium reference</title>');
+    const parts = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => path);
+    expect(parts.length).toBeGreaterThan(2);
+    for (const part of parts) {
+      const { status } = await http(app).get(new URL(part, `${app.url}/docs`).href);
+      expect([part, status]).toEqual([part, 200]);
+    }
+  });
+
+  it('and the document are not served where API_DOCS is off', async () => {
+    const quiet = await app.startSecondInstance({ API_DOCS: 'off' });
+    expect((await http(quiet).get('/docs')).status).toBe(404);
+    expect((await http(quiet).get('/openapi.json')).status).toBe(404);
+  });
+});

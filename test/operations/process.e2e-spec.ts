@@ -1,0 +1,124 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { Client } from 'pg';
+import { testVariables } from '../support/app.js';
+import { builtMain } from '../support/build.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { http } from '../support/http.js';
+import { registerUser } from '../support/people.js';
+import { type AtriumProcess, spawnAtrium } from '../support/process.js';
+import { until } from '../support/until.js';
+
+let database: TestDatabase;
+let running: AtriumProcess[] = [];
+beforeAll(async () => {
+  [database] = await Promise.all([createTestDatabase(), builtMain()]);
+}, 180_000);
+afterEach(async () => {
+  for (const atrium of running) await atrium.kill();
+  running = [];
+});
+afterAll(() => database.drop());
+
+async function start(variables: Record<string, string> = {}): Promise<AtriumProcess> {
+  const atrium = await spawnAtrium({ ...testVariables(database.url), ...variables });
+  running.push(atrium);
+  return atrium;
+}
+
+/** Keeps every write of items waiting until `release`. */
+async function holdItems(): Promise<{ waiting: () => Promise<boolean>; release: () => Promise<void> }> {
+  const client = new Client({ connectionString: database.url });
+  await client.connect();
+  await client.query('BEGIN');
+  await client.query('LOCK TABLE items IN ACCESS EXCLUSIVE MODE');
+  return {
+    waiting: async () => {
+      const { rows } = await client.query(
+        `SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'items'::regclass`,
+      );
+      return rows.length > 0;
+    },
+    release: async () => {
+      await client.query('COMMIT');
+      await client.end();
+    },
+  };
+}
+
+describe('The first start', () => {
+  it('prints the address, that of the reference, and a first request that works when it is copied', async () => {
+    const atrium = await start({ NODE_ENV: 'development' });
+    const url = await atrium.url();
+    expect(url).toMatch(/^http:\/\/localhost:[1-9]\d*$/);
+    const output = await until('it has greeted', () => /-d '.*'\n/.test(atrium.output()) && atrium.output());
+    expect(output).toContain(`${url}/docs`);
+    const [, method, address, type, body] =
+      /curl -X (\w+) (\S+) -H 'Content-Type: (\S+)' \\\n {2}-d '(.*)'\n/.exec(output) ?? [];
+    const answer = await http({ url }).call(method, address, {
+      raw: body,
+      headers: { 'Content-Type': type },
+    });
+    expect(answer.status).toBe(201);
+  });
+});
+
+describe.each(['SIGTERM', 'SIGINT'] as const)('On %s', (signal) => {
+  it('the request under way is finished and answered, and the process ends with 0', async () => {
+    const atrium = await start();
+    const url = await atrium.url();
+    const ada = await registerUser({ url });
+    const items = await holdItems();
+    const answer = ada.http.post('/v1/items', { title: 'in time', type: 'x', data: {} });
+    await until('the write is under way', items.waiting);
+
+    atrium.child.kill(signal);
+    await until('no new connections', async () => {
+      const refused = await fetch(`${url}/health/ready`, { headers: { Connection: 'close' } }).then(
+        ({ status }) => status === 503,
+        () => true,
+      );
+      return refused;
+    });
+    const since = performance.now();
+    await items.release();
+    expect((await answer).status).toBe(201);
+    expect(await atrium.exited).toBe(0);
+    // Nobody waits for a connection on which nothing is asked any more.
+    expect(performance.now() - since).toBeLessThan(2_000);
+  });
+});
+
+describe('A request that outlasts the drain', () => {
+  it('is cut after DRAIN_TIMEOUT_MS, so that the process ends', async () => {
+    const atrium = await start({ DRAIN_TIMEOUT_MS: '300' });
+    const ada = await registerUser({ url: await atrium.url() });
+    const items = await holdItems();
+    const answer = ada.http.post('/v1/items', { title: 'late', type: 'x', data: {} }).catch(() => 'cut');
+    await until('the write is under way', items.waiting);
+    atrium.child.kill('SIGTERM');
+    expect(await answer).toBe('cut');
+    await items.release();
+    expect(typeof (await atrium.exited)).toBe('number');
+  });
+});
+
+describe('A start that cannot be', () => {
+  it.each<[Record<string, string>, string]>([
+    [{ PORT: 'http' }, 'PORT must be a port number from 0 to 65535'],
+    [{ TOKEN_SECRET: 'short' }, 'TOKEN_SECRET must have at least 32 characters'],
+    [{ NODE_ENV: 'production', CORS_ORIGINS: '*' }, 'CORS_ORIGINS must not be * in production'],
+  ])('for %j ends at once, not with 0, and says what to mend', async (variables, mend) => {
+    const atrium = await start(variables);
+    expect(await atrium.exited).toBe(78);
+    expect(atrium.output()).toContain(mend);
+    expect(atrium.output()).not.toMatch(/\bat \S+ \(|node:internal/);
+  });
+
+  it('on a port that is taken says so', async () => {
+    const first = await start();
+    const { port } = new URL(await first.url());
+    const second = await start({ PORT: port });
+    expect(await second.exited).toBe(1);
+    expect(second.output()).toMatch(/could not start.*EADDRINUSE/);
+  });
+});

@@ -1,0 +1,73 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { glob, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join, relative, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { until } from './until.js';
+
+const root = resolve(import.meta.dirname, '../..');
+const cache = join(root, 'node_modules/.cache/atrium-tests');
+const SOURCES = ['src/**/*.ts', 'migrations/*.ts', 'tsconfig*.json', 'nest-cli.json', 'package-lock.json'];
+const PATIENCE_MS = 120_000;
+
+/**
+ * The application as `npm run build` compiles it, for what only shows there: the schemas that the compiler's plugin
+ * writes, and the process as it is deployed. Built once for the same sources; types are not checked again.
+ * @returns the path of the compiled `main.js`
+ */
+export async function builtMain(): Promise<string> {
+  const target = join(cache, await fingerprint());
+  const main = join(target, 'src/main.js');
+  await mkdir(cache, { recursive: true });
+  const lock = `${target}.lock`;
+  const isBuilt = async () => (await stat(main).catch(() => undefined)) !== undefined;
+  for (;;) {
+    if (await isBuilt()) return main;
+    const isMine = await mkdir(lock).then(
+      () => true,
+      () => false,
+    );
+    if (isMine) break;
+    // Another suite builds it; or one did that was killed.
+    const since = (await stat(lock).catch(() => undefined))?.mtimeMs;
+    if (since !== undefined && Date.now() - since > PATIENCE_MS)
+      await rm(lock, { recursive: true, force: true });
+    await until('built by the other', async () => (await isBuilt()) || !(await exists(lock)), PATIENCE_MS);
+  }
+  try {
+    await build(target);
+    return main;
+  } finally {
+    await rm(lock, { recursive: true, force: true });
+  }
+}
+
+const exists = async (path: string) => (await stat(path).catch(() => undefined)) !== undefined;
+
+async function build(target: string): Promise<void> {
+  const outDir = `${target}.${process.pid}`;
+  const tsconfig = `${outDir}.json`;
+  await writeFile(
+    tsconfig,
+    JSON.stringify({
+      extends: join(root, 'tsconfig.build.json'),
+      compilerOptions: { outDir, sourceMap: false, noCheck: true },
+    }),
+  );
+  const nest = createRequire(import.meta.url).resolve('@nestjs/cli/bin/nest.js');
+  await promisify(execFile)(process.execPath, [nest, 'build', '--path', relative(root, tsconfig)], {
+    cwd: root,
+  });
+  await writeFile(join(outDir, 'package.json'), '{"type":"module"}');
+  await rm(tsconfig);
+  await rename(outDir, target);
+}
+
+async function fingerprint(): Promise<string> {
+  const hash = createHash('sha256');
+  const files: string[] = [];
+  for await (const file of glob(SOURCES, { cwd: root })) if (!file.endsWith('.spec.ts')) files.push(file);
+  for (const file of files.sort()) hash.update(file).update(await readFile(join(root, file)));
+  return hash.digest('hex').slice(0, 16);
+}
