@@ -1,4 +1,4 @@
-import { ConsoleLogger } from '@nestjs/common';
+import { ConsoleLogger, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
@@ -22,17 +22,20 @@ const EXPOSED_HEADERS = ['ETag', 'Location', 'Retry-After', 'Stream-Cursor', 'X-
 /**
  * Builds the application, ready to listen. `config.database.url` must be set by now.
  * The caller closes it.
+ * @param root what it consists of: Atrium, or Atrium with more around it
  */
-export async function createApplication(config: AtriumConfig): Promise<NestExpressApplication> {
+export async function createApplication(
+  config: AtriumConfig,
+  root: DynamicModule = AppModule.register(config),
+): Promise<NestExpressApplication> {
   const logger = new ConsoleLogger({
     json: config.environment === 'production',
     logLevels: LEVELS.slice(0, LEVELS.indexOf(config.logLevel) + 1),
   });
-  const app = await NestFactory.create<NestExpressApplication>(
-    AppModule.register(config),
-    new AtriumHttpAdapter(),
-    { bodyParser: false, logger },
-  );
+  const app = await NestFactory.create<NestExpressApplication>(root, new AtriumHttpAdapter(), {
+    bodyParser: false,
+    logger,
+  });
   app.disable('x-powered-by');
   app.disable('etag'); // versions are the only entity tags
   const lifecycle = app.get(Lifecycle);
