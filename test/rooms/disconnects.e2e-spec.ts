@@ -117,12 +117,10 @@ describe('The heartbeat', () => {
     letPass(1.5 * HEARTBEAT_MS);
     await busy.barrier();
     letPass(2.5 * HEARTBEAT_MS);
-    const probe = await connect(app, { token: ada.token, autoPong: false });
     await new Promise<void>((resolve) => {
       busy.socket.once('ping', () => resolve()); // the round has looked at it, and did not close it
     });
     await busy.barrier();
-    await probe.barrier();
   });
 
   it('cuts off a peer that is gone without a word: no answer, no close', async () => {
@@ -185,7 +183,7 @@ describe('An instance that stops', () => {
     const ids = Array.from({ length: 20 }, (_, n) =>
       client.post('publish', { room, type: 'note', data: { n } }),
     );
-    await client.reply(ids[4]!);
+    await client.reply(ids[4] ?? 0);
     await instance.stop();
     await client.closed;
     const answered = client.frames
