@@ -62,11 +62,14 @@ export class MeService {
         lock: { mode: 'pessimistic_write' },
       });
       if (!user) throw new Unauthenticated('This account is gone, or its password was changed.');
-      await this.deletion.run(manager, user);
+      const departed = await this.deletion.run(manager, user);
       await this.audit.record({ action: 'account.deleted', client, userId: id, principalId: id }, manager);
       const signedOut = await this.signOuts.run(manager, { userId: id, reason: 'account-deleted' });
       await manager.delete(User, { id });
-      return signedOut;
+      return () => {
+        signedOut();
+        departed();
+      };
     });
     tell();
   }

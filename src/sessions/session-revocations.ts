@@ -28,6 +28,8 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
   private readonly memoryMs: number;
   private timer: NodeJS.Timeout | undefined;
   private reading = false;
+  /** When the last look that succeeded began, in ms of `performance.now()`. */
+  private lookedAt = 0;
 
   constructor(
     private readonly statements: PipelinedStatements,
@@ -38,7 +40,7 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.read(Math.ceil(this.memoryMs / 1_000));
+    await this.look(this.memoryMs / 1_000);
     this.timer = setInterval(() => void this.poll(), POLL_MS).unref();
   }
 
@@ -66,7 +68,9 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
     if (this.reading) return;
     this.reading = true;
     try {
-      await this.read(OVERLAP_SECONDS);
+      // After an outage, as far back as it lasted; whatever is older has no living access token.
+      const missed = (performance.now() - this.lookedAt) / 1_000;
+      await this.look(Math.min(missed + OVERLAP_SECONDS, this.memoryMs / 1_000));
       this.forgetExpired();
     } catch (error) {
       this.logger.warn(`Cannot read revocations: ${(error as Error).message}`);
@@ -75,9 +79,11 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
     }
   }
 
-  private async read(seconds: number): Promise<void> {
-    for (const { id } of await this.statements.run<{ id: string }>(RECENTLY_REVOKED, [seconds]))
+  private async look(seconds: number): Promise<void> {
+    const begun = performance.now();
+    for (const { id } of await this.statements.run<{ id: string }>(RECENTLY_REVOKED, [Math.ceil(seconds)]))
       this.revoke(id);
+    this.lookedAt = begun;
   }
 
   private forgetExpired(): void {

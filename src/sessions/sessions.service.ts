@@ -55,6 +55,7 @@ export class SessionsService implements OnModuleInit {
     this.signOuts.add((manager, order) => this.signOut(manager, order));
     this.deletion.add(async (manager, { id }) => {
       await manager.query(FORGET_DEVICES, [id]);
+      return undefined;
     });
   }
 

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AccountsModule } from '../accounts/accounts.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
+import { AccountDepartures } from './account-departures.js';
 import { WorkspaceRooms } from './workspace-rooms.js';
 import { WorkspacesController } from './workspaces.controller.js';
 import { WorkspacesService } from './workspaces.service.js';
@@ -10,6 +11,6 @@ import { WorkspacesService } from './workspaces.service.js';
 @Module({
   imports: [DatabaseModule, AccountsModule, EventsModule],
   controllers: [WorkspacesController],
-  providers: [WorkspaceRooms, WorkspacesService],
+  providers: [AccountDepartures, WorkspaceRooms, WorkspacesService],
 })
 export class WorkspacesModule {}
