@@ -17,6 +17,12 @@ function placeOf({ functionName, url }) {
   return modules ? modules[1] : (/dist\/(src\/\w+)/.exec(url)?.[1] ?? 'other');
 }
 
+/** The profiler's own work. */
+function isOwn(node) {
+  for (let at = node; at; at = at.parent) if (at.callFrame.url.endsWith('/bench/profiler.mjs')) return true;
+  return false;
+}
+
 const name = ({ functionName, url, lineNumber }) =>
   `${functionName || '(anonymous)'} ${url.replace(/^.*(node_modules|dist)\//, '')}:${lineNumber + 1}`;
 
@@ -26,7 +32,7 @@ let busy = 0;
 samples.forEach((id, n) => {
   const node = byId.get(id);
   const time = timeDeltas[n];
-  if (IDLE.has(node.callFrame.functionName)) return;
+  if (IDLE.has(node.callFrame.functionName) || isOwn(node)) return;
   busy += time;
   add(sums.place, placeOf(node.callFrame), time);
   add(sums.self, name(node.callFrame), time);

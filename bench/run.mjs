@@ -47,8 +47,8 @@ const { values: options } = parseArgs({
 });
 const only = new Set(options.only.split(','));
 const rounds = Number(options.rounds);
-const seconds = Number(options.seconds ?? (options.quick ? 0.8 : 2.5));
-const warmSeconds = options.quick ? 0.3 : 0.5;
+const seconds = Number(options.seconds ?? (options.quick ? 0.6 : 2.2));
+const warmSeconds = options.quick ? 0.2 : 0.4;
 const secret = randomBytes(32).toString('base64url');
 
 const OPERATIONS = ['get', 'list', 'post-spread', 'post-one', 'patch-spread', 'patch-one'].filter((name) =>
@@ -60,7 +60,7 @@ const PHASES = {
   single: { inFlight: 1 },
   rate: { rate: 20 },
 };
-const roomSeconds = options.quick ? 1 : 2.5;
+const roomSeconds = options.quick ? 0.6 : 2;
 
 if (options.profile) mkdirSync(options.profile, { recursive: true });
 const folder = mkdtempSync(join(tmpdir(), 'atrium-bench-'));
@@ -144,6 +144,7 @@ async function startLoad(script) {
 
 /** Gives the load an order; answers with its results, each with who used how many cores while it counted. */
 async function drive(loadProcess, server, order) {
+  if (cleaning) await new Promise(() => undefined); // interrupted: nothing more is started
   const used = () => ({
     at: performance.now(),
     server: cpuOf(server.child.pid),
@@ -179,7 +180,7 @@ async function drive(loadProcess, server, order) {
       done([result].flat().map((each, n) => ({ ...each, cores: shares[n] })));
     };
     loadProcess.on('message', listen);
-    loadProcess.send(order);
+    loadProcess.send(order, (error) => error && failed(error));
   });
 }
 
@@ -299,7 +300,7 @@ async function measureStart() {
   const first = await once_();
   const second = [];
   const unit = [];
-  for (let n = 0; n < 3; n++) {
+  for (let n = 0; n < (options.quick ? 1 : 3); n++) {
     second.push(await once_());
     for (let k = 0; k < 2; k++) {
       const started = performance.now();
