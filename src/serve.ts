@@ -12,21 +12,39 @@ const IDLE_CHECK_MS = 50;
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
+interface Running {
+  readonly app: NestExpressApplication;
+  readonly config: AtriumConfig;
+  readonly postgres: EmbeddedServer | undefined;
+}
+
 /** Runs Atrium until a signal ends it, with exit code 0 if everything under way could be finished. */
 export async function serve(variables: Variables): Promise<void> {
-  const config = configure(variables);
+  const starting = start(configure(variables), variables);
+  // Listened for from the beginning: what has been started by then is stopped, not left behind.
+  stopOnSignal(starting);
+  try {
+    greet(await starting);
+  } catch (error) {
+    log(`Atrium could not start: ${(error as Error).message}`);
+    process.exit(1);
+  }
+}
+
+/** All of it, or nothing: what fails takes down what was started before it. */
+async function start(config: AtriumConfig, variables: Variables): Promise<Running> {
   let postgres: EmbeddedServer | undefined;
+  let app: NestExpressApplication | undefined;
   try {
     postgres = config.database.url ? undefined : await startEmbedded({ dataDir: config.dataDir, log });
     const ready = postgres ? loadConfig({ ...variables, DATABASE_URL: postgres.url }) : config;
-    const app = await createApplication(ready);
+    app = await createApplication(ready);
     await listen(app, ready);
-    stopOnSignal(app, ready, postgres);
-    greet(app, ready);
+    return { app, config: ready, postgres };
   } catch (error) {
-    log(`Atrium could not start: ${(error as Error).message}`);
+    await app?.close();
     await postgres?.stop();
-    process.exit(1);
+    throw error;
   }
 }
 
@@ -45,25 +63,13 @@ async function listen(app: NestExpressApplication, { host, port }: AtriumConfig)
 }
 
 /** Not ready, sockets closed, requests finished, then the database let go; the second signal ends at once. */
-function stopOnSignal(
-  app: NestExpressApplication,
-  { http }: AtriumConfig,
-  postgres: EmbeddedServer | undefined,
-): void {
+function stopOnSignal(starting: Promise<Running>): void {
   let stopping = false;
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (stopping) process.exit(130);
     stopping = true;
-    app.get(Lifecycle).drain();
-    const server = app.getHttpServer();
-    const patience = setTimeout(() => server.closeAllConnections(), http.drainTimeoutMs).unref();
-    // A connection that was kept alive for a next request is idle once the one under way is answered.
-    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS).unref();
     try {
-      await app.close();
-      clearTimeout(patience);
-      clearInterval(idle);
-      await postgres?.stop();
+      await drain(await starting);
       process.exit(0);
     } catch (error) {
       new Logger('Shutdown').error(`${signal}: ${(error as Error).stack ?? String(error)}`);
@@ -74,7 +80,19 @@ function stopOnSignal(
   process.on('SIGINT', (signal) => void stop(signal));
 }
 
-function greet(app: NestExpressApplication, { apiDocs, environment }: AtriumConfig): void {
+async function drain({ app, config, postgres }: Running): Promise<void> {
+  app.get(Lifecycle).drain();
+  const server = app.getHttpServer();
+  const patience = setTimeout(() => server.closeAllConnections(), config.http.drainTimeoutMs).unref();
+  // A connection that was kept alive for a next request is idle once the one under way is answered.
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS).unref();
+  await app.close();
+  clearTimeout(patience);
+  clearInterval(idle);
+  await postgres?.stop();
+}
+
+function greet({ app, config: { apiDocs, environment } }: Running): void {
   const { port } = app.getHttpServer().address() as AddressInfo;
   const url = `http://localhost:${port}`;
   log(`Atrium serves ${url}`);
