@@ -21,6 +21,8 @@ export type Access = 'public' | 'authenticated' | RequiredPermission;
  */
 export interface RequiredPermission {
   readonly permission: string;
+  /** Whether it may also be done to oneself without it. */
+  readonly orSelf?: boolean;
 }
 
 export const ACCESS = 'atrium:access';
@@ -36,7 +38,7 @@ export const Authenticated = (): MethodDecorator & ClassDecorator =>
 export interface AuthenticatedRequest extends Request {
   user: Principal;
   /** What the route requires in the workspace that the request is about, if it requires something. */
-  permission?: string;
+  required?: RequiredPermission;
 }
 
 /** The caller of an authenticated route. */

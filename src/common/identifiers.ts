@@ -1,4 +1,4 @@
-import { Injectable, type PipeTransform } from '@nestjs/common';
+import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/common';
 import { v7 } from 'uuid';
 import { ValidationFailed } from './problem.js';
 
@@ -13,9 +13,9 @@ export const isId = (text: string): boolean => UUID.test(text);
 /** Takes an id from the path, in any case, and gives it in the canonical one. */
 @Injectable()
 export class IdPipe implements PipeTransform<string, string> {
-  transform(value: string): string {
+  transform(value: string, { data = 'id' }: ArgumentMetadata): string {
     const id = value.toLowerCase();
-    if (!isId(id)) throw new ValidationFailed([{ pointer: '/id', detail: 'must be a UUID' }]);
+    if (!isId(id)) throw new ValidationFailed([{ pointer: `/${data}`, detail: 'must be a UUID' }]);
     return id;
   }
 }

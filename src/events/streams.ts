@@ -45,7 +45,8 @@ const page = (where: string): string => `
 
 const READ_STREAM: Statement = { name: 'events.read_stream', text: page('stream_id = $1') };
 const READ_ROOM: Statement = { name: 'events.read_room', text: page('subject = $1') };
-const END = `UPDATE streams SET head = head + 1, access_seq = head + 1, ended_at = now() WHERE id = $1 RETURNING head`;
+const END = `UPDATE streams SET head = head + 1, access_seq = head + 1, ended_at = now()
+  WHERE id = $1 RETURNING head, ended_at::text AS time`;
 const HEADS: Statement = {
   name: 'events.heads',
   text: `SELECT id, head, access_seq, ended_at IS NOT NULL AS ended FROM streams WHERE id = ANY($1::uuid[])`,
@@ -83,12 +84,13 @@ export class Streams {
   /**
    * Ends the log of a workspace that is deleted, as the last but one thing that its transaction does to it: from
    * here to the commit nobody else appends, and whoever was about to is refused.
-   * @returns the `seq` of the end, for the event that tells of it
+   * @returns the `seq` of the end, and when, for the event that tells of it
    */
-  async end(manager: EntityManager, workspaceId: string): Promise<number> {
-    const [rows] = await manager.query<[{ head: string }[], number]>(END, [workspaceId]);
-    if (!rows[0]) throw new Error(`There is no stream ${workspaceId}`);
-    return Number(rows[0].head);
+  async end(manager: EntityManager, workspaceId: string): Promise<{ seq: number; time: string }> {
+    const [rows] = await manager.query<[{ head: string; time: string }[], number]>(END, [workspaceId]);
+    const [ended] = rows;
+    if (!ended) throw new Error(`There is no stream ${workspaceId}`);
+    return { seq: Number(ended.head), time: ended.time };
   }
 
   /** How far each stream is, in the order of the ids. */

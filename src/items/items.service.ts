@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { VersionCondition } from '../common/conditional.js';
 import { newId } from '../common/identifiers.js';
 import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor } from '../common/pagination.js';
@@ -12,6 +12,8 @@ import { type CombinableWrite, WriteCombiner } from '../events/write-combiner.js
 import type { Role } from '../workspaces/membership.entity.js';
 import { may } from '../workspaces/permissions.js';
 import type { Caller } from '../workspaces/requires.js';
+import { WorkspaceDeletion } from '../workspaces/workspace-deletion.js';
+import { Item } from './item.entity.js';
 import {
   type CreateItemRequest,
   type ItemList,
@@ -47,7 +49,7 @@ type WriteRow = { n: string; role: Role | null; found_version?: string | null } 
 
 /** Documents: read and written in one statement each, the membership check inside it. */
 @Injectable()
-export class ItemsService {
+export class ItemsService implements OnModuleInit {
   private readonly creates: WriteCombiner<CreateInput, WriteRow>;
   private readonly updates: WriteCombiner<UpdateInput, WriteRow>;
   private readonly deletes: WriteCombiner<ChangeInput, WriteRow>;
@@ -56,10 +58,17 @@ export class ItemsService {
     private readonly statements: PipelinedStatements,
     private readonly announcements: Announcements,
     private readonly epoch: Epoch,
+    private readonly workspaceDeletion: WorkspaceDeletion,
   ) {
     this.creates = this.combiner(CREATE_ITEMS, ITEM_CREATED);
     this.updates = this.combiner(UPDATE_ITEMS, ITEM_UPDATED);
     this.deletes = this.combiner(DELETE_ITEMS, ITEM_DELETED);
+  }
+
+  onModuleInit(): void {
+    this.workspaceDeletion.add(async (manager, workspaceId) => {
+      await manager.delete(Item, { workspaceId });
+    });
   }
 
   /**

@@ -10,6 +10,8 @@ import type { Permission } from './permissions.js';
 /** Whoever calls a route that {@link Requires} a permission, with that permission for the statement to judge. */
 export interface Caller<P extends Permission = Permission> extends Principal {
   readonly permission: P;
+  /** Whether the route may also be called about oneself without the permission. */
+  readonly orSelf: boolean;
 }
 
 /**
@@ -19,19 +21,21 @@ export interface Caller<P extends Permission = Permission> extends Principal {
  *
  * The handler's first parameter is the {@link CurrentCaller}, and the compiler holds it, and the service's method
  * behind it, to this very permission.
+ * @param options `orSelf`: members may do it to themselves in any role
  */
 export const Requires =
-  <P extends Permission>(permission: P) =>
+  <P extends Permission>(permission: P, options: { readonly orSelf?: boolean } = {}) =>
   <Handler extends (caller: Caller<P>, ...rest: never[]) => unknown>(
     target: object,
     name: string | symbol,
     descriptor: TypedPropertyDescriptor<Handler>,
   ): void => {
-    SetMetadata<string, RequiredPermission>(ACCESS, { permission })(target, name, descriptor);
+    SetMetadata<string, RequiredPermission>(ACCESS, { permission, ...options })(target, name, descriptor);
   };
 
 /** The caller of a route that {@link Requires} a permission. */
 export const CurrentCaller = createParamDecorator((_: unknown, context: ExecutionContext): Caller => {
-  const { user, permission } = context.switchToHttp().getRequest<AuthenticatedRequest>();
-  return { ...user, permission: permission as Permission };
+  const { user, required } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+  if (!required) throw new Error('This route has a caller, but does not say what it requires of it');
+  return { ...user, permission: required.permission as Permission, orSelf: required.orSelf === true };
 });

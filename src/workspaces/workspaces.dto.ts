@@ -1,5 +1,34 @@
+import { applyDecorators } from '@nestjs/common';
+import { IsString, Matches, MaxLength, ValidateIf } from 'class-validator';
 import { rfc3339 } from '../common/rfc3339.js';
 import type { Role } from './membership.entity.js';
+
+const NAME = 'must be a text of 1 to 100 characters on one line';
+const Name = (): PropertyDecorator =>
+  applyDecorators(
+    // On one line: it stands in mails.
+    Matches(/^(?=.*\S)[^\p{Cc}\p{Zl}\p{Zp}]{1,100}$/u, { message: NAME }),
+    IsString({ message: NAME }),
+  );
+
+export class CreateWorkspaceRequest {
+  @Name()
+  name: string;
+}
+
+/** A JSON Merge Patch (RFC 7396) of what can be written. */
+export class UpdateWorkspaceRequest {
+  @ValidateIf((_, value) => value !== undefined)
+  @Name()
+  name?: string;
+}
+
+export class DeleteWorkspaceQuery {
+  /** The name of the workspace, exactly: what is deleted cannot be brought back. */
+  @IsString({ message: 'must be the name of the workspace' })
+  @MaxLength(200, { message: 'must be the name of the workspace' })
+  confirm: string;
+}
 
 /** A workspace, as one of its members sees it. */
 export class WorkspaceResponse {

@@ -1,5 +1,5 @@
 import type { NewEvent } from '../events/event-appends.js';
-import { StreamEvent } from '../events/stream-event.js';
+import type { StreamEvent } from '../events/stream-event.js';
 import type { Role } from './membership.entity.js';
 
 export const WORKSPACE_UPDATED = 'workspace.updated';
@@ -28,6 +28,18 @@ export function workspaceEvent(
   data: MemberEventData | { id: string; version: number; name: string },
 ): NewEvent {
   return { streamId: workspaceId, subject: workspaceSubject(workspaceId), type, principalId, data };
+}
+
+/** An event about one member, as the membership is after it. */
+export function memberEvent(
+  type: string,
+  workspaceId: string,
+  principalId: string,
+  member: { readonly principal_id: string; readonly role: Role; readonly version: string },
+): NewEvent {
+  const { principal_id: id, role } = member;
+  const version = Number(member.version);
+  return workspaceEvent(type, workspaceId, principalId, { id, version, workspaceId, principalId: id, role });
 }
 
 /** Who loses or changes what they may do, by an event of a workspace's stream. */

@@ -1,16 +1,23 @@
 import { Module } from '@nestjs/common';
 import { AccountsModule } from '../accounts/accounts.module.js';
+import { AuditModule } from '../audit/audit.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
-import { AccountDepartures } from './account-departures.js';
+import { MailModule } from '../mail/mail.module.js';
+import { InvitationsController } from './invitations.controller.js';
+import { InvitationsService } from './invitations.service.js';
+import { MembersController } from './members.controller.js';
+import { MembersService } from './members.service.js';
+import { WorkspaceDeletion } from './workspace-deletion.js';
 import { WorkspaceRooms } from './workspace-rooms.js';
 import { WorkspacesController } from './workspaces.controller.js';
 import { WorkspacesService } from './workspaces.service.js';
 
 /** Tenancy and membership. */
 @Module({
-  imports: [DatabaseModule, AccountsModule, EventsModule],
-  controllers: [WorkspacesController],
-  providers: [AccountDepartures, WorkspaceRooms, WorkspacesService],
+  imports: [DatabaseModule, AccountsModule, AuditModule, EventsModule, MailModule],
+  controllers: [WorkspacesController, MembersController, InvitationsController],
+  providers: [WorkspaceRooms, WorkspaceDeletion, WorkspacesService, MembersService, InvitationsService],
+  exports: [WorkspaceDeletion],
 })
 export class WorkspacesModule {}

@@ -1,64 +1,100 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { AccountCreation } from '../accounts/account-creation.js';
-import type { User } from '../accounts/user.entity.js';
+import { AuditTrail } from '../audit/audit-trail.js';
 import type { Principal } from '../common/access.js';
+import type { ClientInfo } from '../common/client-info.js';
+import type { VersionCondition } from '../common/conditional.js';
 import { newId } from '../common/identifiers.js';
 import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor, type PageQuery } from '../common/pagination.js';
-import { NotFound } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
-import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
+import { PipelinedStatements } from '../database/pipelined-statements.js';
+import { Transactions } from '../database/transactions.js';
+import { Announcements } from '../events/announcements.js';
+import { AppendingTransactions } from '../events/appending-transactions.js';
+import { formatCursor } from '../events/cursor.js';
+import { Epoch } from '../events/epoch.js';
 import { Streams } from '../events/streams.js';
 import { Membership } from './membership.entity.js';
+import { rolesWith } from './permissions.js';
+import type { Caller } from './requires.js';
 import { Workspace } from './workspace.entity.js';
+import { WorkspaceDeletion } from './workspace-deletion.js';
+import { lockWorkspace, requireVersion } from './workspace-lock.js';
 import {
+  type CreateWorkspaceRequest,
   toWorkspaceResponse,
+  type UpdateWorkspaceRequest,
   type WorkspaceList,
   type WorkspaceResponse,
   type WorkspaceRow,
 } from './workspaces.dto.js';
+import { NotConfirmed, PersonalWorkspace, TooMany, WorkspaceNotFound } from './workspaces.errors.js';
+import { WORKSPACE_UPDATED, workspaceEvent } from './workspaces.events.js';
+import { LIST_WORKSPACES, READ_WORKSPACE, WRITTEN_WORKSPACE } from './workspaces.sql.js';
 
-const COLUMNS = `w.id, w.name, (w.personal_user_id = m.principal_id) IS TRUE AS personal, m.role, w.version,
-  w.created_at, w.updated_at`;
+/** How many workspaces one principal may own. */
+const MAX_OWNED = 100;
 
-const READ: Statement = {
-  name: 'workspaces.read',
-  text: `SELECT ${COLUMNS} FROM workspaces w
-    JOIN memberships m ON m.workspace_id = w.id AND m.principal_id = $2
-    WHERE w.id = $1`,
-};
-
-const LIST: Statement = {
-  name: 'workspaces.list',
-  text: `SELECT ${COLUMNS} FROM memberships m JOIN workspaces w ON w.id = m.workspace_id
-    WHERE m.principal_id = $1 AND ($2::uuid IS NULL OR w.id > $2)
-    ORDER BY w.id LIMIT $3`,
-};
-
-/** Tenancy: the workspaces themselves and who belongs to them. */
+/** Tenancy: the workspaces themselves. */
 @Injectable()
 export class WorkspacesService implements OnModuleInit {
   constructor(
     private readonly statements: PipelinedStatements,
-    private readonly accountCreation: AccountCreation,
+    private readonly transactions: Transactions,
+    private readonly appending: AppendingTransactions,
+    private readonly announcements: Announcements,
     private readonly streams: Streams,
+    private readonly epoch: Epoch,
+    private readonly deletion: WorkspaceDeletion,
+    private readonly audit: AuditTrail,
+    private readonly accountCreation: AccountCreation,
   ) {}
 
   onModuleInit(): void {
-    this.accountCreation.add((manager, user) => this.createPersonal(manager, user));
+    this.accountCreation.add((manager, user) =>
+      this.insert(manager, { id: newId(), name: 'Personal', personalUserId: user.id }, user.id),
+    );
   }
 
-  /** @throws {NotFound} if there is none of which the caller is a member */
-  async read(principal: Principal, id: string): Promise<Representation<WorkspaceResponse>> {
-    const [row] = await this.statements.run<WorkspaceRow>(READ, [id, principal.id]);
-    if (!row) throw new NotFound('There is no such workspace, or you are not a member of it.');
-    return Representation.of(toWorkspaceResponse(row), { version: Number(row.version) });
+  /**
+   * Creates a workspace that the caller owns.
+   * @throws {TooMany} if the caller owns too many already
+   */
+  async create(
+    principal: Principal,
+    { name }: CreateWorkspaceRequest,
+    client: ClientInfo,
+  ): Promise<Representation<WorkspaceResponse>> {
+    const id = newId();
+    const row = await this.transactions.run(async (manager) => {
+      // One after another, so that the count below holds.
+      await manager.query('SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [principal.id]);
+      const owned = await manager.countBy(Membership, { principalId: principal.id, role: 'owner' });
+      if (owned >= MAX_OWNED) throw new TooMany('workspaces', MAX_OWNED);
+      await this.insert(manager, { id, name, personalUserId: null }, principal.id);
+      const entry = { client, workspaceId: id, principalId: principal.id };
+      await this.audit.record({ action: 'workspace.created', ...entry }, manager);
+      return written(manager, id, principal.id);
+    });
+    return this.represent(row, 0, `/v1/workspaces/${id}`);
+  }
+
+  /** @throws {WorkspaceNotFound} if there is none of which the caller is a member */
+  async read(caller: Caller<'workspace:read'>, id: string): Promise<Representation<WorkspaceResponse>> {
+    const [row] = await this.statements.run<WorkspaceRow & { head: string }>(READ_WORKSPACE, [
+      id,
+      caller.id,
+      rolesWith(caller.permission),
+    ]);
+    if (!row) throw new WorkspaceNotFound();
+    return this.represent(row, Number(row.head));
   }
 
   /** The caller's workspaces, oldest first. */
   async list(principal: Principal, query: PageQuery): Promise<WorkspaceList> {
     const limit = query.limit ?? DEFAULT_LIMIT;
-    const rows = await this.statements.run<WorkspaceRow>(LIST, [
+    const rows = await this.statements.run<WorkspaceRow>(LIST_WORKSPACES, [
       principal.id,
       decodePageCursor(query.cursor),
       limit + 1,
@@ -68,10 +104,86 @@ export class WorkspacesService implements OnModuleInit {
     return { data, nextCursor: rows.length > limit && last ? encodePageCursor(last.id) : null };
   }
 
-  private async createPersonal(manager: EntityManager, user: User): Promise<void> {
-    const id = newId();
-    await manager.insert(Workspace, { id, name: 'Personal', personalUserId: user.id });
-    await manager.insert(Membership, { workspaceId: id, principalId: user.id, role: 'owner' });
-    await this.streams.create(manager, id);
+  /**
+   * Renames a workspace.
+   * @throws {WorkspaceNotFound}
+   * @throws {import('../common/problem.js').Forbidden}
+   * @throws {import('../common/problem.js').VersionMismatch} if `ifMatch` does not hold
+   */
+  async update(
+    caller: Caller<'workspace:update'>,
+    id: string,
+    { name }: UpdateWorkspaceRequest,
+    ifMatch: VersionCondition | undefined,
+  ): Promise<Representation<WorkspaceResponse>> {
+    const { answer: row, events } = await this.appending.run(async (manager) => {
+      const { version, name: before } = await lockWorkspace(manager, caller, id);
+      requireVersion(version, ifMatch);
+      await manager.query(
+        'UPDATE workspaces SET name = $2, version = version + 1, updated_at = now() WHERE id = $1',
+        [id, name ?? before],
+      );
+      const answer = await written(manager, id, caller.id);
+      const data = { id, version: Number(answer.version), name: answer.name };
+      return { answer, events: [workspaceEvent(WORKSPACE_UPDATED, id, caller.id, data)] };
+    });
+    return this.represent(row, events[0].seq);
   }
+
+  /**
+   * Deletes a workspace with everything in it, in one transaction. Its counter stays, so that no `seq` is ever
+   * given out twice, and so does the audit trail.
+   * @param confirm must be the name
+   * @throws {WorkspaceNotFound}
+   * @throws {import('../common/problem.js').Forbidden}
+   * @throws {PersonalWorkspace}
+   * @throws {NotConfirmed}
+   * @throws {import('../common/problem.js').VersionMismatch} if `ifMatch` does not hold
+   */
+  async delete(
+    caller: Caller<'workspace:delete'>,
+    id: string,
+    confirm: string,
+    ifMatch: VersionCondition | undefined,
+    client: ClientInfo,
+  ): Promise<void> {
+    const event = await this.transactions.run(async (manager) => {
+      const workspace = await lockWorkspace(manager, caller, id);
+      if (workspace.personal_user_id !== null) throw new PersonalWorkspace();
+      if (confirm !== workspace.name) throw new NotConfirmed();
+      requireVersion(workspace.version, ifMatch);
+      const entry = { client, workspaceId: id, principalId: caller.id, detail: { name: workspace.name } };
+      await this.audit.record({ action: 'workspace.deleted', ...entry }, manager);
+      return this.deletion.run(manager, workspace, caller.id);
+    });
+    this.announcements.announce([event]);
+  }
+
+  private represent(row: WorkspaceRow, seq: number, location?: string): Representation<WorkspaceResponse> {
+    return Representation.of(toWorkspaceResponse(row), {
+      version: Number(row.version),
+      cursor: formatCursor(this.epoch.current, seq),
+      location,
+    });
+  }
+
+  private async insert(
+    manager: EntityManager,
+    workspace: { id: string; name: string; personalUserId: string | null },
+    ownerId: string,
+  ): Promise<void> {
+    await manager.insert(Workspace, workspace);
+    await manager.insert(Membership, { workspaceId: workspace.id, principalId: ownerId, role: 'owner' });
+    await this.streams.create(manager, workspace.id);
+  }
+}
+
+/** A workspace as one of its members sees it after what the transaction did. */
+export async function written(
+  manager: EntityManager,
+  id: string,
+  principalId: string,
+): Promise<WorkspaceRow> {
+  const [row] = await manager.query<WorkspaceRow[]>(WRITTEN_WORKSPACE, [id, principalId]);
+  return row;
 }

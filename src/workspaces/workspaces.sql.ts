@@ -1,0 +1,25 @@
+import type { Statement } from '../database/pipelined-statements.js';
+
+const COLUMNS = `w.id, w.name, (w.personal_user_id = m.principal_id) IS TRUE AS personal, m.role, w.version,
+  w.created_at, w.updated_at`;
+
+export const READ_WORKSPACE: Statement = {
+  name: 'workspaces.read',
+  text: `SELECT ${COLUMNS}, s.head FROM workspaces w
+    JOIN memberships m ON m.workspace_id = w.id AND m.principal_id = $2
+    JOIN streams s ON s.id = w.id
+    WHERE w.id = $1 AND m.role = ANY ($3)`,
+};
+
+export const LIST_WORKSPACES: Statement = {
+  name: 'workspaces.list',
+  text: `SELECT ${COLUMNS} FROM memberships m JOIN workspaces w ON w.id = m.workspace_id
+    WHERE m.principal_id = $1 AND ($2::uuid IS NULL OR w.id > $2)
+    ORDER BY w.id LIMIT $3`,
+};
+
+/** {@link READ_WORKSPACE} within a transaction, every column as text too. */
+export const WRITTEN_WORKSPACE = `SELECT w.id, w.name,
+    CASE WHEN w.personal_user_id = m.principal_id THEN 't' ELSE 'f' END AS personal, m.role,
+    w.version::text, w.created_at::text, w.updated_at::text
+  FROM workspaces w JOIN memberships m ON m.workspace_id = w.id AND m.principal_id = $2 WHERE w.id = $1`;
