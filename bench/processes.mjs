@@ -34,9 +34,11 @@ export function pinSelf() {
 }
 
 const living = new Set();
+let ending = false;
 
 /** Starts a Node process. `core`: `server`, `rest` or `both`. Its error output is kept for the report of a failure. */
 export function startNode(args, { core, env = {}, cwd, ipc = false }) {
+  if (ending) throw new Error('The run is ending: nothing is started any more');
   const command = [process.execPath, ...args];
   if (cores) command.unshift('taskset', '-c', String(cores[core]));
   const child = spawn(command[0], command.slice(1), {
@@ -62,7 +64,11 @@ export async function stop(child, patienceMs = 8_000) {
   clearTimeout(timer);
 }
 
-export const stopAll = () => Promise.all([...living].map((child) => stop(child)));
+/** Ends what runs, and lets nothing start any more. */
+export function stopAll() {
+  ending = true;
+  return Promise.all([...living].map((child) => stop(child)));
+}
 
 /** A port that was free just now. */
 export async function freePort() {
@@ -96,6 +102,13 @@ export async function untilReady(child, port, path, everyMs = 50) {
       throw new Error(`${child.spawnargs.at(-1)} is not ready after 60 s:\n${child.said}`);
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
+}
+
+/** Whether a process other than this one has the folder in its command line. */
+export function isUsed(folder) {
+  if (!linux) return false;
+  const others = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+  return others.some((name) => read(`/proc/${name}/cmdline`).includes(folder));
 }
 
 /** Seconds of processor time that a process has used. */
