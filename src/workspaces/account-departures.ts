@@ -4,14 +4,15 @@ import { AccountDeletion } from '../accounts/account-deletion.js';
 import type { AfterCommit } from '../accounts/sign-outs.js';
 import { Announcements } from '../events/announcements.js';
 import { EventAppends } from '../events/event-appends.js';
-import { Streams } from '../events/streams.js';
 import { OwnsWorkspaces } from './departure.errors.js';
 import type { Role } from './membership.entity.js';
+import { WorkspaceDeletion } from './workspace-deletion.js';
 import { MEMBER_REMOVED, workspaceEvent } from './workspaces.events.js';
 
 interface OwnedWorkspace {
   id: string;
   name: string;
+  version: number;
   personal: boolean;
   shared: boolean;
 }
@@ -22,13 +23,13 @@ interface LostMembership {
   version: number;
 }
 
-/** Two owners who leave at once wait for each other here, so that the second knows that he is the last. */
-const LOCK_OWNED = `
+/** As every change of members begins: two owners who leave at once wait here, and the second is the last. */
+const LOCK = `
   SELECT w.id FROM workspaces w JOIN memberships m ON m.workspace_id = w.id
-  WHERE m.principal_id = $1 AND m.role = 'owner' ORDER BY w.id FOR UPDATE OF w`;
+  WHERE m.principal_id = $1 ORDER BY w.id FOR NO KEY UPDATE OF w`;
 
 const OWNED = `
-  SELECT w.id, w.name, (w.personal_user_id = $1) IS TRUE AS personal,
+  SELECT w.id, w.name, w.version, (w.personal_user_id = $1) IS TRUE AS personal,
     EXISTS (SELECT 1 FROM memberships o WHERE o.workspace_id = w.id AND o.role = 'owner' AND o.principal_id <> $1)
       AS shared
   FROM workspaces w JOIN memberships m ON m.workspace_id = w.id
@@ -42,7 +43,7 @@ const OWNED = `
 export class AccountDepartures implements OnModuleInit {
   constructor(
     private readonly deletion: AccountDeletion,
-    private readonly streams: Streams,
+    private readonly workspaceDeletion: WorkspaceDeletion,
     private readonly appends: EventAppends,
     private readonly announcements: Announcements,
   ) {}
@@ -53,12 +54,12 @@ export class AccountDepartures implements OnModuleInit {
 
   /** @throws {OwnsWorkspaces} */
   private async depart(manager: EntityManager, userId: string): Promise<AfterCommit> {
-    await manager.query(LOCK_OWNED, [userId]);
+    await manager.query(LOCK, [userId]);
     const owned = await manager.query<OwnedWorkspace[]>(OWNED, [userId]);
     const orphaned = owned.filter(({ personal, shared }) => !personal && !shared);
     if (orphaned.length > 0) throw new OwnsWorkspaces(orphaned);
     const personal = owned.find((workspace) => workspace.personal && !workspace.shared);
-    if (personal) await this.remove(manager, personal.id);
+    const ends = personal ? [await this.workspaceDeletion.run(manager, personal, userId)] : [];
     // It may have been given away.
     await manager.query(`UPDATE workspaces SET personal_user_id = NULL WHERE personal_user_id = $1`, [
       userId,
@@ -67,6 +68,7 @@ export class AccountDepartures implements OnModuleInit {
       `DELETE FROM memberships WHERE principal_id = $1 RETURNING workspace_id, role, version`,
       [userId],
     );
+    await manager.query(`DELETE FROM invitations WHERE invited_by = $1`, [userId]);
     const events = await this.appends.appendWithin(
       manager,
       lost.map(({ workspace_id: workspaceId, role, version }) =>
@@ -80,12 +82,6 @@ export class AccountDepartures implements OnModuleInit {
       ),
       true,
     );
-    return () => this.announcements.announce(events);
-  }
-
-  private async remove(manager: EntityManager, workspaceId: string): Promise<void> {
-    await manager.query(`DELETE FROM workspaces WHERE id = $1`, [workspaceId]);
-    await this.streams.end(manager, workspaceId);
-    await manager.query(`DELETE FROM events WHERE stream_id = $1`, [workspaceId]);
+    return () => this.announcements.announce([...ends, ...events]);
   }
 }

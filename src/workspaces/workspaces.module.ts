@@ -4,6 +4,7 @@ import { AuditModule } from '../audit/audit.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { MailModule } from '../mail/mail.module.js';
+import { AccountDepartures } from './account-departures.js';
 import { InvitationsController } from './invitations.controller.js';
 import { InvitationsService } from './invitations.service.js';
 import { MembersController } from './members.controller.js';
@@ -17,7 +18,14 @@ import { WorkspacesService } from './workspaces.service.js';
 @Module({
   imports: [DatabaseModule, AccountsModule, AuditModule, EventsModule, MailModule],
   controllers: [WorkspacesController, MembersController, InvitationsController],
-  providers: [WorkspaceRooms, WorkspaceDeletion, WorkspacesService, MembersService, InvitationsService],
+  providers: [
+    AccountDepartures,
+    WorkspaceRooms,
+    WorkspaceDeletion,
+    WorkspacesService,
+    MembersService,
+    InvitationsService,
+  ],
   exports: [WorkspaceDeletion],
 })
 export class WorkspacesModule {}
