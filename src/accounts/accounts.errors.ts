@@ -32,3 +32,23 @@ export class PasswordNotSet extends Problem {
     );
   }
 }
+
+/** 400 `invalid_token`: the token of a mail is unknown, used, replaced by a newer one, or too old. */
+export class InvalidMailedToken extends Problem {
+  constructor() {
+    super(
+      400,
+      'invalid_token',
+      'This link has been used, has expired or is not valid any more; ask for another.',
+    );
+  }
+}
+
+/** 429 `too_many_mails`: the account asked for as many mails as it may within an hour. */
+export class TooManyMails extends Problem {
+  constructor() {
+    super(429, 'too_many_mails', 'Enough mails were sent for now; try again in an hour.', {
+      headers: { 'Retry-After': '3600' },
+    });
+  }
+}

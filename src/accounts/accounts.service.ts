@@ -1,6 +1,6 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import type { Repository } from 'typeorm';
+import type { EntityManager, Repository } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { Principal } from '../common/access.js';
 import { type ClientInfo, OPERATOR } from '../common/client-info.js';
@@ -17,9 +17,18 @@ import { Passwords } from './passwords.js';
 import { SignOuts } from './sign-outs.js';
 import { User } from './user.entity.js';
 
+interface NewAccount {
+  readonly email: string;
+  readonly name: string | null;
+  readonly passwordHash: string | null;
+  readonly isVerified?: boolean;
+}
+
 /** Accounts: creating them, proving that one is yours, reading your own. */
 @Injectable()
 export class AccountsService {
+  private readonly logger = new Logger(AccountsService.name);
+
   constructor(
     @InjectRepository(User) private readonly users: Repository<User>,
     private readonly transactions: Transactions,
@@ -32,22 +41,57 @@ export class AccountsService {
   /**
    * Creates an account with everything that belongs to it.
    * @throws {EmailTaken}
+   * @throws {import('../common/problem.js').ValidationFailed} if the password is too easy to guess
    */
   async create(input: { email: string; password: string; name?: string | null }): Promise<User> {
-    const passwordHash = await this.passwords.hash(input.password);
-    const id = newId();
     const email = normaliseEmail(input.email);
+    await this.passwords.refuseWeak(input.password, email, '/password');
+    const passwordHash = await this.passwords.hash(input.password);
+    const account = { email, name: input.name ?? null, passwordHash };
+    return this.transactions.run((manager) => this.store(manager, account));
+  }
+
+  /**
+   * Stores an account with everything that belongs to it, in the caller's transaction.
+   * @param account its address normalised, and maybe proven already
+   * @throws {EmailTaken}
+   */
+  async store(manager: EntityManager, { isVerified = false, ...account }: NewAccount): Promise<User> {
+    const id = newId();
     try {
-      return await this.transactions.run(async (manager) => {
-        await manager.insert(User, { id, email, name: input.name ?? null, passwordHash });
-        const user = await manager.findOneByOrFail(User, { id });
-        await this.creation.run(manager, user);
-        return user;
-      });
+      const emailVerifiedAt = isVerified ? () => 'now()' : null;
+      await manager.insert(User, { id, ...account, emailVerifiedAt });
     } catch (error) {
       if (isUniqueViolation(error, 'users_email_key')) throw new EmailTaken();
       throw error;
     }
+    const user = await manager.findOneByOrFail(User, { id });
+    await this.creation.run(manager, user);
+    return user;
+  }
+
+  /** Whether an account has this address, which must be normalised. */
+  async exists(email: string): Promise<boolean> {
+    return this.users.existsBy({ email });
+  }
+
+  /**
+   * Creates an account without a password, for somebody whose address is proven already, in the caller's
+   * transaction. If there is one with this address, the unique constraint `users_email_key` says so.
+   * @param email in its normal spelling
+   */
+  async createProven(
+    manager: EntityManager,
+    { email, name }: { readonly email: string; readonly name: string | null },
+  ): Promise<User> {
+    const id = newId();
+    await manager.query(
+      `INSERT INTO users (id, email, name, email_verified_at) VALUES ($1, $2, $3, now())`,
+      [id, email, name],
+    );
+    const user = await manager.findOneByOrFail(User, { id });
+    await this.creation.run(manager, user);
+    return user;
   }
 
   /**
@@ -58,6 +102,7 @@ export class AccountsService {
     const user = await this.users.findOneBy({ email: normaliseEmail(email) });
     const matches = await this.passwords.matches(user?.passwordHash ?? undefined, password);
     if (!matches || !user) throw new InvalidCredentials(user?.id);
+    await this.renewHash(user, password);
     return user;
   }
 
@@ -110,5 +155,18 @@ export class AccountsService {
       if (found > 0) await this.audit.record({ action: 'account.enabled', client, userId }, manager);
       return found > 0;
     });
+  }
+
+  /** Hashes a password anew whose hash was made with less effort than is usual now. The login does not depend on it. */
+  private async renewHash(user: User, password: string): Promise<void> {
+    if (user.passwordHash === null || !this.passwords.isOutdated(user.passwordHash)) return;
+    try {
+      await this.users.update(
+        { id: user.id, passwordHash: user.passwordHash },
+        { passwordHash: await this.passwords.hash(password) },
+      );
+    } catch (error) {
+      this.logger.warn(`A hash could not be renewed: ${(error as Error).message}`);
+    }
   }
 }

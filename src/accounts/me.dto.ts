@@ -1,8 +1,7 @@
-import { IsBoolean, IsOptional, IsString, Length, MaxLength, ValidateIf } from 'class-validator';
+import { IsBoolean, IsOptional, IsString, Length, ValidateIf } from 'class-validator';
+import { IsGivenPassword, IsNewPassword } from './credential-rules.js';
 
 const NAME = 'must be a text of 1 to 200 characters, or null';
-const PASSWORD = 'must be a text of 8 to 128 characters';
-const CURRENT_PASSWORD = 'must be a text of at most 128 characters';
 
 /** A JSON Merge Patch (RFC 7396) of what people say about themselves. */
 export class UpdateMeRequest {
@@ -15,19 +14,16 @@ export class UpdateMeRequest {
 
 export class DeleteMeRequest {
   /** The account's password, as confirmation. */
-  @IsString({ message: CURRENT_PASSWORD })
-  @MaxLength(128, { message: CURRENT_PASSWORD })
+  @IsGivenPassword()
   password: string;
 }
 
 export class ChangePasswordRequest {
-  @IsString({ message: CURRENT_PASSWORD })
-  @MaxLength(128, { message: CURRENT_PASSWORD })
+  @IsGivenPassword()
   currentPassword: string;
 
-  /** 8 to 128 characters, any. */
-  @IsString({ message: PASSWORD })
-  @Length(8, 128, { message: PASSWORD })
+  /** 8 to 128 characters, any, but none of the most common passwords. */
+  @IsNewPassword()
   newPassword: string;
 
   /** Whether every session but this one ends with it; true when left out. */

@@ -36,8 +36,12 @@ export class OneTimeTokens {
   ): Promise<string> {
     const token = randomBytes(32).toString('base64url');
     if (replace) await manager.delete(OneTimeToken, { purpose: purpose.name, subject });
+    // Takes some expired ones along, so that they never pile up.
     await manager.query(
-      `INSERT INTO one_time_tokens (hash, purpose, subject, data, expires_at)
+      `WITH expired AS (
+         DELETE FROM one_time_tokens WHERE hash IN (
+           SELECT hash FROM one_time_tokens WHERE expires_at < now() LIMIT 10 FOR UPDATE SKIP LOCKED))
+       INSERT INTO one_time_tokens (hash, purpose, subject, data, expires_at)
        VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))`,
       [hashOf(token), purpose.name, subject, JSON.stringify(data), purpose.ttlSeconds],
     );
@@ -60,6 +64,34 @@ export class OneTimeTokens {
     );
     const [used] = rows;
     return used?.fresh ? { subject: used.subject, data: used.data } : undefined;
+  }
+
+  /** What a token remembers, without using it up; `undefined` as for {@link use}. */
+  async peek<Data>(purpose: TokenPurpose<Data>, token: string): Promise<UsedToken<Data> | undefined> {
+    const [found] = await this.database.query<UsedToken<Data>[]>(
+      `SELECT subject, data FROM one_time_tokens WHERE hash = $1 AND purpose = $2 AND expires_at > now()`,
+      [hashOf(token), purpose.name],
+    );
+    return found;
+  }
+
+  /** How many living tokens of this purpose and subject were made within an hour. */
+  async countRecent(
+    purpose: TokenPurpose<unknown>,
+    subject: string,
+    manager: EntityManager = this.database.manager,
+  ): Promise<number> {
+    const [{ count } = { count: 0 }] = await manager.query<{ count: number }[]>(
+      `SELECT count(*)::int AS count FROM one_time_tokens
+       WHERE purpose = $1 AND subject = $2 AND created_at > now() - interval '1 hour' AND expires_at > now()`,
+      [purpose.name, subject],
+    );
+    return count;
+  }
+
+  /** Makes every token of this purpose and subject useless. */
+  async revoke(purpose: TokenPurpose<unknown>, subject: string, manager: EntityManager): Promise<void> {
+    await manager.delete(OneTimeToken, { purpose: purpose.name, subject });
   }
 }
 

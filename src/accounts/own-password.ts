@@ -57,7 +57,8 @@ export class OwnPassword {
    */
   async change(principal: Principal, request: ChangePasswordRequest, client: ClientInfo): Promise<void> {
     const { currentPassword, newPassword, endOtherSessions = true } = request;
-    const { id, credentialsVersion } = await this.confirm(principal, currentPassword, client);
+    const { id, email, credentialsVersion } = await this.confirm(principal, currentPassword, client);
+    await this.passwords.refuseWeak(newPassword, email, '/newPassword');
     const passwordHash = await this.passwords.hash(newPassword);
     const tell = await this.transactions.run(async (manager) => {
       await this.audit.record(

@@ -11,8 +11,8 @@ export class AtriumHttpAdapter extends ExpressAdapter {
   override reply(response: Response, body: unknown, statusCode?: number): unknown {
     if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', CACHING);
     if (!(body instanceof Representation)) return super.reply(response, body, statusCode) as unknown;
-    const { version, cursor, location } = body.meta;
-    if (statusCode !== undefined) response.statusCode = statusCode;
+    const { version, cursor, location, status = statusCode } = body.meta;
+    if (status !== undefined) response.statusCode = status;
     if (cursor !== undefined) response.setHeader('Stream-Cursor', cursor);
     if (location !== undefined) response.setHeader('Location', location);
     if (version !== undefined) {

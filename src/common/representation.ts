@@ -1,3 +1,11 @@
+/** What is said of an answer in its headers; `status` instead of the route's own. */
+export interface RepresentationMeta {
+  readonly version?: number;
+  readonly cursor?: string;
+  readonly location?: string;
+  readonly status?: number;
+}
+
 /**
  * An answer whose JSON is text already: a record that came from PostgreSQL as text is not parsed and
  * serialised again. `T` names the DTO that the text holds.
@@ -11,7 +19,7 @@ export class Representation<T> {
 
   constructor(
     readonly json: string,
-    readonly meta: { readonly version?: number; readonly cursor?: string; readonly location?: string } = {},
+    readonly meta: RepresentationMeta = {},
   ) {}
 
   /** No content, but headers. */
@@ -20,10 +28,7 @@ export class Representation<T> {
   }
 
   /** A representation of an object that is at hand. */
-  static of<T>(
-    value: T,
-    meta: { version?: number; cursor?: string; location?: string } = {},
-  ): Representation<T> {
+  static of<T>(value: T, meta: RepresentationMeta = {}): Representation<T> {
     return new Representation<T>(JSON.stringify(value), meta);
   }
 }

@@ -43,6 +43,8 @@ export class AtriumConfig {
     /** `Name <address>` or an address. */
     readonly from: string;
   };
+  /** Whether accounts come into being by a link in a mail, so that nobody learns who has one. */
+  readonly registrationByMail: boolean;
   readonly streams: { readonly sweepMs: number };
   readonly sockets: {
     readonly heartbeatMs: number;
@@ -83,6 +85,9 @@ export class AtriumConfig {
     };
     this.publicUrl = env.PUBLIC_URL;
     this.mail = { smtpUrl: env.SMTP_URL, from: env.MAIL_FROM };
+    this.registrationByMail =
+      (env.REGISTRATION_CONFIRMATION ??
+        (env.NODE_ENV === 'production' && env.SMTP_URL !== undefined ? 'email' : 'off')) === 'email';
     this.streams = { sweepMs: env.STREAM_SWEEP_MS };
     this.sockets = {
       heartbeatMs: env.SOCKET_HEARTBEAT_MS,

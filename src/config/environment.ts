@@ -20,7 +20,7 @@ const DEVELOPMENT_PUBLIC_URL = 'http://localhost:3000';
 const DEVELOPMENT_SENDER = 'Atrium <atrium@localhost>';
 
 /** Never repeated in a message. */
-const SECRETS = new Set(['TOKEN_SECRET', 'DATABASE_URL', 'SMTP_URL']);
+const SECRETS = new Set(['TOKEN_SECRET', 'DATABASE_URL', 'SMTP_URL', 'REGISTRATION_CONFIRMATION']);
 
 const flag = ({ value }: { value: unknown }): unknown =>
   value === 'on' || value === 'true' ? true : value === 'off' || value === 'false' ? false : value;
@@ -123,6 +123,11 @@ export class Environment {
   @Min(1_024, { message: 'must be at least 1024 bytes' })
   @Max(64 * 1_048_576, { message: 'must be at most 67108864 bytes' })
   BODY_LIMIT_BYTES = 1_048_576;
+
+  /** Whether an account exists only after its address was proven; by default in production when mail is sent. */
+  @IsOptional()
+  @IsIn(['off', 'email'], { message: 'must be off or email' })
+  REGISTRATION_CONFIRMATION?: 'off' | 'email';
 
   /** Without a slash at the end. */
   @Matches(/^https?:\/\/[^/\s?#@]+(\/[^\s?#]*[^\s?#/])?$/, {

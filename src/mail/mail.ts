@@ -55,8 +55,7 @@ class PlainText extends MimeNode {
  * @throws {NotOneRecipient}
  */
 export async function compose({ to, subject, text }: Mail, from: string): Promise<ComposedMail> {
-  // Values of requests end up here: a type says nothing at run time.
-  if (typeof to !== 'string' || !isEmail(to, { require_tld: false })) throw new NotOneRecipient();
+  if (!isOneRecipient(to)) throw new NotOneRecipient();
   const [sender] = addressParser(from, { flatten: true });
   const line = oneLine(subject);
   const node = new PlainText(text.replace(/\r\n?|\n/g, '\r\n'));
@@ -75,6 +74,10 @@ export async function compose({ to, subject, text }: Mail, from: string): Promis
     raw: await node.build(),
   };
 }
+
+/** Whether it is exactly one bare address. Values of requests end up here: a type says nothing at run time. */
+export const isOneRecipient = (to: unknown): boolean =>
+  typeof to === 'string' && isEmail(to, { require_tld: false });
 
 function oneLine(subject: string): string {
   const line = subject

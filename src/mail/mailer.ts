@@ -1,8 +1,8 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import pLimit from 'p-limit';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { AtriumConfig } from '../config/config.js';
-import { compose, type ComposedMail, type Mail } from './mail.js';
+import { compose, type ComposedMail, type Mail, isOneRecipient, NotOneRecipient } from './mail.js';
 import { MailTransport, UndeliverableMail } from './mail-transport.js';
 
 /** Mails that may be waiting or under way; more are dropped, and the log says so. */
@@ -33,14 +33,15 @@ export class Mailer implements OnApplicationShutdown {
    * Takes a mail for sending; settles before it is sent. A failing server is tried four times within a minute.
    * @throws {import('./mail.js').NotOneRecipient} unless `to` is exactly one address
    */
-  async send(mail: Mail): Promise<void> {
-    const composed = await compose(mail, this.config.mail.from);
+  send(mail: Mail): Promise<void> {
+    if (!isOneRecipient(mail.to)) return Promise.reject(new NotOneRecipient());
     if (this.pending.size >= CAPACITY) {
-      this.logger.error(`${CAPACITY} mails are waiting already: "${composed.subject}" is dropped`);
-      return;
+      this.logger.error(`${CAPACITY} mails are waiting already: one is dropped`);
+      return Promise.resolve();
     }
-    const delivery = this.deliver(composed).finally(() => this.pending.delete(delivery));
+    const delivery = this.deliver(mail).finally(() => this.pending.delete(delivery));
     this.pending.add(delivery);
+    return Promise.resolve();
   }
 
   /** Sends what is waiting, without pauses, for at most `DRAIN_TIMEOUT_MS`. */
@@ -58,7 +59,9 @@ export class Mailer implements OnApplicationShutdown {
     this.transport.close();
   }
 
-  private async deliver(mail: ComposedMail): Promise<void> {
+  private async deliver(written: Mail): Promise<void> {
+    await nextTurn(); // composing takes its time, which is not to be the request's
+    const mail = await compose(written, this.config.mail.from);
     for (const pause of [...PAUSES_MS, undefined]) {
       const failure = await this.attempt(mail);
       if (failure === undefined) return;

@@ -1,5 +1,6 @@
 import { Body, Controller, HttpCode, Post, UseGuards } from '@nestjs/common';
 import {
+  ApiAcceptedResponse,
   ApiBearerAuth,
   ApiCreatedResponse,
   ApiExtraModels,
@@ -13,15 +14,18 @@ import { ChangePasswordRequest } from '../accounts/me.dto.js';
 import { OwnPassword } from '../accounts/own-password.js';
 import { Authenticated, Bearer, CurrentPrincipal, type Principal, Public } from '../common/access.js';
 import { Client, type ClientInfo } from '../common/client-info.js';
+import type { Representation } from '../common/representation.js';
 import { MySessionsService } from './my-sessions.service.js';
 import { RefreshCookie, SessionCookieGuard } from './session-cookie.guard.js';
 import type { SessionEnded } from './session-ended.js';
 import { SessionTransport } from './session-transport.interceptor.js';
 import {
+  ConfirmRegistrationRequest,
   LoginRequest,
   LogoutRequest,
   RefreshRequest,
   RegisterRequest,
+  RegistrationPending,
   SessionResponse,
   SignInChallenge,
 } from './sessions.dto.js';
@@ -42,13 +46,32 @@ export class AuthController {
     private readonly ownPassword: OwnPassword,
   ) {}
 
-  /** Creates an account with a personal workspace, and logs in. */
+  /**
+   * Creates an account with a personal workspace, and logs in. Where registrations are confirmed by mail it
+   * answers 202, whether the address has an account or not.
+   */
   @Post('register')
   @Public()
   @SessionTransport()
   @ApiCreatedResponse({ type: SessionResponse })
-  register(@Body() body: RegisterRequest, @Client() client: ClientInfo): Promise<SessionResponse> {
+  @ApiAcceptedResponse({ type: RegistrationPending })
+  register(
+    @Body() body: RegisterRequest,
+    @Client() client: ClientInfo,
+  ): Promise<SessionResponse | Representation<RegistrationPending>> {
     return this.signIn.register(body, client);
+  }
+
+  /** Creates the account of a registration that was answered 202, and logs in. */
+  @Post('confirm-registration')
+  @Public()
+  @SessionTransport()
+  @ApiCreatedResponse({ type: SessionResponse })
+  confirmRegistration(
+    @Body() body: ConfirmRegistrationRequest,
+    @Client() client: ClientInfo,
+  ): Promise<SessionResponse> {
+    return this.signIn.confirmRegistration(body, client);
   }
 
   /** Logs in with an e-mail address and a password; a second factor may be asked for. */

@@ -1,9 +1,13 @@
 import { applyDecorators } from '@nestjs/common';
-import { IsEmail, IsIn, IsOptional, IsString, Length, MaxLength, ValidateIf } from 'class-validator';
+import { IsIn, IsOptional, IsString, Length, MaxLength, ValidateIf } from 'class-validator';
 import { UserResponse } from '../accounts/accounts.dto.js';
-
-const EMAIL = 'must be an e-mail address';
-const PASSWORD = 'must be a text of 8 to 128 characters';
+import {
+  IsEmailAddress,
+  IsGivenEmail,
+  IsGivenPassword,
+  IsMailedToken,
+  IsNewPassword,
+} from '../accounts/credential-rules.js';
 
 /** May be left out, but not be null. */
 const MayBeMissing = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);
@@ -25,14 +29,11 @@ export class SessionTransportChoice {
 }
 
 export class RegisterRequest extends SessionTransportChoice {
-  @IsString({ message: EMAIL })
-  @MaxLength(254, { message: EMAIL })
-  @IsEmail({}, { message: EMAIL })
+  @IsEmailAddress()
   email: string;
 
-  /** 8 to 128 characters, any. */
-  @IsString({ message: PASSWORD })
-  @Length(8, 128, { message: PASSWORD })
+  /** 8 to 128 characters, any, but none of the most common passwords. */
+  @IsNewPassword()
   password: string;
 
   /** How others see this person. */
@@ -42,13 +43,21 @@ export class RegisterRequest extends SessionTransportChoice {
   name?: string | null;
 }
 
+export class ConfirmRegistrationRequest extends SessionTransportChoice {
+  /** What the link in the mail carries. */
+  @IsMailedToken()
+  token: string;
+
+  /** The password that was chosen at registration. */
+  @IsGivenPassword()
+  password: string;
+}
+
 export class LoginRequest extends SessionTransportChoice {
-  @IsString({ message: EMAIL })
-  @MaxLength(254, { message: EMAIL })
+  @IsGivenEmail()
   email: string;
 
-  @IsString({ message: 'must be a text of at most 128 characters' })
-  @MaxLength(128, { message: 'must be a text of at most 128 characters' })
+  @IsGivenPassword()
   password: string;
 }
 
@@ -78,6 +87,11 @@ export class SessionResponse {
   refreshToken?: string;
   /** With the cookie only: to be sent as `X-CSRF-Token` whenever the cookie is used. */
   csrfToken?: string;
+}
+
+/** There is no account yet: a mail says how it goes on. The same for an address that has one. */
+export class RegistrationPending {
+  confirmationRequired: true;
 }
 
 /** The first factor was good, but is not enough. */

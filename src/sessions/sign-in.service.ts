@@ -1,10 +1,19 @@
 import { Injectable } from '@nestjs/common';
 import { InvalidCredentials } from '../accounts/accounts.errors.js';
 import { AccountsService } from '../accounts/accounts.service.js';
+import { Registrations } from '../accounts/registrations.js';
 import type { User } from '../accounts/user.entity.js';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { ClientInfo } from '../common/client-info.js';
-import type { LoginRequest, RegisterRequest, SessionResponse, SignInChallenge } from './sessions.dto.js';
+import { Representation } from '../common/representation.js';
+import type {
+  ConfirmRegistrationRequest,
+  LoginRequest,
+  RegisterRequest,
+  RegistrationPending,
+  SessionResponse,
+  SignInChallenge,
+} from './sessions.dto.js';
 import { SessionsService } from './sessions.service.js';
 import { SignInSteps } from './sign-in-steps.js';
 
@@ -13,14 +22,36 @@ import { SignInSteps } from './sign-in-steps.js';
 export class SignInService {
   constructor(
     private readonly accounts: AccountsService,
+    private readonly registrations: Registrations,
     private readonly sessions: SessionsService,
     private readonly steps: SignInSteps,
     private readonly audit: AuditTrail,
   ) {}
 
-  /** @throws {import('../accounts/accounts.errors.js').EmailTaken} */
-  async register(input: RegisterRequest, client: ClientInfo): Promise<SessionResponse> {
-    return this.sessions.open(await this.accounts.create(input), ['pwd'], client);
+  /**
+   * Logs a new account in, or answers 202 when a mail decides (`REGISTRATION_CONFIRMATION`).
+   * @throws {import('../accounts/accounts.errors.js').EmailTaken} never when a mail decides
+   */
+  async register(
+    { email, password, name }: RegisterRequest,
+    client: ClientInfo,
+  ): Promise<SessionResponse | Representation<RegistrationPending>> {
+    const user = await this.registrations.register({ email, password, name });
+    if (user) return this.sessions.open(user, ['pwd'], client);
+    return Representation.of<RegistrationPending>({ confirmationRequired: true }, { status: 202 });
+  }
+
+  /**
+   * Completes a registration that waited for its mail.
+   * @throws {import('../accounts/accounts.errors.js').InvalidMailedToken}
+   * @throws {InvalidCredentials} if it is not the password of that registration
+   * @throws {import('../accounts/accounts.errors.js').EmailTaken}
+   */
+  async confirmRegistration(
+    { token, password }: ConfirmRegistrationRequest,
+    client: ClientInfo,
+  ): Promise<SessionResponse> {
+    return this.sessions.open(await this.registrations.confirm(token, password, client), ['pwd'], client);
   }
 
   /** @throws {InvalidCredentials} */

@@ -72,7 +72,7 @@ describe('Registering', () => {
     expect({ ...theirs.body, requestId: '' }).toEqual({ ...nobodys.body, requestId: '' });
   });
 
-  it.each(['ada@example.com', 'ADA@EXAMPLE.COM', 'Ada@Example.Com', 'ａda@example.com'])(
+  it.each(['ada@example.com', 'ADA@EXAMPLE.COM', 'Ada@Example.Com', 'ａda@example.com', 'ada@ｅxample.com'])(
     'takes %s for the account that ada@example.com has',
     async (email) => {
       await register({ email: 'ada@example.com', password: PASSWORD });
@@ -98,7 +98,6 @@ describe('Registering', () => {
     ['no name', '@example.com'],
     ['a trailing dot', 'ada@example.com.'],
     ['a space', 'ada@exa mple.com'],
-    ['a domain in compatibility forms', 'ada@ｅxample.com'],
     ['255 characters', `${'a'.repeat(250)}@x.io`],
     ['a list', ['ada@example.com']],
     ['null', null],
