@@ -15,8 +15,12 @@ const event = new StreamEvent({
 });
 
 describe('Announcing what was committed', () => {
-  beforeEach(() => Logger.overrideLogger(false));
-  afterEach(() => Logger.overrideLogger(['log', 'error', 'warn', 'debug', 'verbose', 'fatal']));
+  beforeEach(() => {
+    Logger.overrideLogger(false);
+  });
+  afterEach(() => {
+    Logger.overrideLogger(['log', 'error', 'warn', 'debug', 'verbose', 'fatal']);
+  });
 
   it('never fails the writer nor the next listener, whatever a listener does', () => {
     const announcements = new Announcements();
