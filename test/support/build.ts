@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { glob, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { glob, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,6 +10,8 @@ const root = resolve(import.meta.dirname, '../..');
 const cache = join(root, 'node_modules/.cache/atrium-tests');
 const SOURCES = ['src/**/*.ts', 'migrations/*.ts', 'tsconfig*.json', 'nest-cli.json', 'package-lock.json'];
 const PATIENCE_MS = 120_000;
+/** Builds of older sources than this are removed; a younger one may belong to another run. */
+const KEPT_MS = 3_600_000;
 
 /**
  * The application as `npm run build` compiles it, for what only shows there: the schemas that the compiler's plugin
@@ -62,6 +64,10 @@ async function build(target: string): Promise<void> {
   await writeFile(join(outDir, 'package.json'), '{"type":"module"}');
   await rm(tsconfig);
   await rename(outDir, target);
+  for (const name of await readdir(cache)) {
+    const since = (await stat(join(cache, name)).catch(() => undefined))?.mtimeMs ?? Date.now();
+    if (Date.now() - since > KEPT_MS) await rm(join(cache, name), { recursive: true, force: true });
+  }
 }
 
 async function fingerprint(): Promise<string> {
