@@ -120,7 +120,8 @@ export class RoomsService {
     if (RESERVED.has(kind)) throw new ReservedType(kind);
     const subscription = this.hub.subscriptionsOf(connection).get(room);
     let grant = subscription?.currentGrant;
-    if (!grant) {
+    // A refusal is not remembered: the role may have changed for the better.
+    if (!grant?.mayPublish) {
       grant = await this.directory.authorise(principal, room);
       if (subscription) subscription.grant = grant;
     }

@@ -1,0 +1,194 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { startAtrium, type TestApp } from '../support/app.js';
+import type { Answer, ProblemAnswer } from '../support/http.js';
+import { addMember, createItem, type Person, registerUser } from '../support/people.js';
+import { routesOf } from '../support/routes.js';
+import { closeSockets, connect } from '../support/sockets.js';
+import { createWorkspace, type InvitationAnswer, type WorkspaceAnswer } from '../support/workspaces.js';
+
+const ROLES = ['viewer', 'member', 'admin', 'owner'];
+
+/** What a route may be about. */
+interface Ids {
+  readonly workspace: string;
+  readonly member: string;
+  readonly invitation: string;
+  readonly item: string;
+}
+
+/** A route with a request that would do, and the roles that it is for. */
+interface Case {
+  readonly route: string;
+  readonly roles: readonly string[];
+  readonly path: (ids: Ids) => string;
+  readonly json?: (ids: Ids) => unknown;
+}
+
+const [ALL, WRITERS, ADMINS, OWNERS] = [0, 1, 2, 3].map((from) => ROLES.slice(from));
+const members = ({ workspace }: Ids) => `/v1/workspaces/${workspace}/members`;
+const invitations = ({ workspace }: Ids) => `/v1/workspaces/${workspace}/invitations`;
+const item = (ids: Ids) => `/v1/items/${ids.item}`;
+
+const CASES: Case[] = [
+  { route: 'GET /v1/workspaces/:id', roles: ALL, path: (ids) => `/v1/workspaces/${ids.workspace}` },
+  {
+    route: 'PATCH /v1/workspaces/:id',
+    roles: OWNERS,
+    path: (ids) => `/v1/workspaces/${ids.workspace}`,
+    json: () => ({ name: 'New' }),
+  },
+  {
+    route: 'DELETE /v1/workspaces/:id',
+    roles: OWNERS,
+    path: (ids) => `/v1/workspaces/${ids.workspace}?confirm=Team`,
+  },
+  { route: 'GET /v1/workspaces/:id/members', roles: ALL, path: members },
+  {
+    route: 'PATCH /v1/workspaces/:id/members/:principalId',
+    roles: ADMINS,
+    path: (ids) => `${members(ids)}/${ids.member}`,
+    json: () => ({ role: 'viewer' }),
+  },
+  {
+    route: 'DELETE /v1/workspaces/:id/members/:principalId',
+    roles: ADMINS,
+    path: (ids) => `${members(ids)}/${ids.member}`,
+  },
+  {
+    route: 'POST /v1/workspaces/:id/invitations',
+    roles: ADMINS,
+    path: invitations,
+    json: () => ({ email: 'new@example.com', role: 'viewer' }),
+  },
+  { route: 'GET /v1/workspaces/:id/invitations', roles: ADMINS, path: invitations },
+  {
+    route: 'DELETE /v1/workspaces/:id/invitations/:invitationId',
+    roles: ADMINS,
+    path: (ids) => `${invitations(ids)}/${ids.invitation}`,
+  },
+  {
+    route: 'POST /v1/items',
+    roles: WRITERS,
+    path: () => '/v1/items',
+    json: ({ workspace: workspaceId }) => ({ title: 't', type: 't', data: {}, workspaceId }),
+  },
+  { route: 'GET /v1/items', roles: ALL, path: (ids) => `/v1/items?workspaceId=${ids.workspace}` },
+  { route: 'GET /v1/items/:id', roles: ALL, path: item },
+  { route: 'PATCH /v1/items/:id', roles: WRITERS, path: item, json: () => ({ title: 'x' }) },
+  { route: 'DELETE /v1/items/:id', roles: WRITERS, path: item },
+];
+/** Shown by the specs of their own areas. */
+const ELSEWHERE = /\/audit/;
+
+let app: TestApp;
+let [owner, bystander, stranger]: Person[] = [];
+const people = new Map<string, Person>();
+beforeAll(async () => {
+  app = await startAtrium();
+  [owner, bystander, stranger] = [await registerUser(app), await registerUser(app), await registerUser(app)];
+  for (const role of ROLES) people.set(role, await registerUser(app));
+});
+afterEach(closeSockets);
+afterAll(() => app.stop());
+
+/** A workspace with everything in it that a route may be about. */
+async function furnished(): Promise<Ids> {
+  const workspace: WorkspaceAnswer = await createWorkspace(owner);
+  for (const [role, person] of people) await addMember(app, workspace.id, person, role);
+  await addMember(app, workspace.id, bystander, 'member');
+  const { body } = await owner.http.post<InvitationAnswer>(`/v1/workspaces/${workspace.id}/invitations`, {
+    email: `${randomUUID()}@example.com`,
+    role: 'member',
+  });
+  const { id } = await createItem(owner, { workspaceId: workspace.id });
+  return { workspace: workspace.id, member: bystander.user.id, invitation: body.id, item: id };
+}
+
+const call = (person: Person, { route, path, json }: Case, ids: Ids) =>
+  person.http.call(route.split(' ')[0], path(ids), { json: json?.(ids) });
+const withoutRequestId = ({ status, body }: Answer<ProblemAnswer>) => ({
+  status,
+  body: { ...body, requestId: '' },
+});
+
+describe('Every route of a workspace', () => {
+  it('is in the table below', () => {
+    const routes = routesOf(app.nest)
+      .filter(({ access, path }) => typeof access === 'object' && !ELSEWHERE.test(path))
+      .map(({ method, path }) => `${method} ${path}`);
+    expect(routes.sort()).toEqual(CASES.map(({ route }) => route).sort());
+  });
+
+  it.each(CASES)('$route answers a stranger as if nothing existed, and changes nothing', async (entry) => {
+    const ids = await furnished();
+    const nowhere = { ...ids, workspace: randomUUID(), item: randomUUID() };
+    const [existing, missing] = [await call(stranger, entry, ids), await call(stranger, entry, nowhere)];
+    expect(withoutRequestId(existing)).toEqual(withoutRequestId(missing));
+    expect(existing.status).toBe(404);
+    const [stream] = await app.sql('SELECT head FROM streams WHERE id = $1', [ids.workspace]);
+    expect(stream).toEqual({ head: '1' });
+  });
+
+  it.each(CASES)('$route is for $roles', async (entry) => {
+    let ids = await furnished();
+    for (const role of ROLES) {
+      const { status } = await call(people.get(role)!, entry, ids);
+      if (!entry.roles.includes(role)) expect([role, status]).toEqual([role, 403]);
+      else {
+        expect([200, 201, 204]).toContain(status);
+        if (!entry.route.startsWith('GET')) ids = await furnished();
+      }
+    }
+  });
+
+  it('knows no way from one workspace into another by mixing their ids', async () => {
+    const [one, other] = [await furnished(), await furnished()];
+    const mine = await createWorkspace(stranger);
+    const tried = [
+      await stranger.http.patch(`/v1/workspaces/${mine.id}/members/${one.member}`, { role: 'viewer' }),
+      await stranger.http.delete(`/v1/workspaces/${mine.id}/members/${one.member}`),
+      await stranger.http.delete(`/v1/workspaces/${mine.id}/invitations/${other.invitation}`),
+    ];
+    expect(tried.map(({ status }) => status)).toEqual([404, 404, 404]);
+    const left = await owner.http.get(`${invitations(other)}`);
+    expect(left.text).toContain(other.invitation);
+  });
+});
+
+describe('Every room of a workspace', () => {
+  it('is to a stranger as if it did not exist, for joining and for publishing', async () => {
+    const ids = await furnished();
+    const client = await connect(app, { token: stranger.token });
+    for (const room of ['workspaces', 'items']) {
+      const existing = `${room}/${room === 'items' ? ids.item : ids.workspace}`;
+      const missing = `${room}/${randomUUID()}`;
+      for (const [event, more] of [
+        ['join', {}],
+        ['join', { after: 'abc-1' }],
+        ['publish', { type: 'note', data: 1 }],
+        ['publish', { type: 'note', data: 1, durable: false }],
+      ] as const) {
+        const there = await client.send(event, { room: existing, ...more });
+        const nowhere = await client.send(event, { room: missing, ...more });
+        expect([there.event, there.data]).toEqual([nowhere.event, nowhere.data]);
+        expect(there.data).toMatchObject({ code: 'not_found' });
+      }
+    }
+    const [stream] = await app.sql('SELECT head FROM streams WHERE id = $1', [ids.workspace]);
+    expect(stream).toEqual({ head: '1' });
+  });
+
+  it.each(ROLES)('lets a %s listen, and publish unless it is a viewer', async (role) => {
+    const ids = await furnished();
+    const client = await connect(app, { token: people.get(role)!.token });
+    for (const room of [`workspaces/${ids.workspace}`, `items/${ids.item}`]) {
+      await client.join(room);
+      for (const durable of [true, false]) {
+        const { event, data } = await client.send('publish', { room, type: 'note', data: 1, durable });
+        if (role === 'viewer') expect(data).toMatchObject({ code: 'forbidden' });
+        else expect(event).toBe('published');
+      }
+    }
+  });
+});
