@@ -1,21 +1,21 @@
+import { randomUUID } from 'node:crypto';
 import type { NextFunction, Request, Response } from 'express';
-import { newId } from './identifiers.js';
 
 /** Short and printable, so that it can stand in a log line and a header as it is. */
 const ACCEPTABLE = /^[\w.:-]{1,128}$/;
 
-const ids = new WeakMap<object, string>();
+const ID = Symbol('request id');
 
 /** Gives every request an id, the caller's `X-Request-Id` if it sent a fit one, and answers with it. */
-export function requestId(request: Request, response: Response, next: NextFunction): void {
+export function requestId(request: Request & { [ID]?: string }, response: Response, next: NextFunction): void {
   const given = request.headers['x-request-id'];
-  const id = typeof given === 'string' && ACCEPTABLE.test(given) ? given : newId();
-  ids.set(request, id);
+  const id = typeof given === 'string' && ACCEPTABLE.test(given) ? given : randomUUID();
+  request[ID] = id;
   response.setHeader('X-Request-Id', id);
   next();
 }
 
 /** The id that {@link requestId} gave to this request. */
 export function requestIdOf(request: object): string {
-  return ids.get(request) ?? 'unknown';
+  return (request as { [ID]?: string })[ID] ?? 'unknown';
 }
