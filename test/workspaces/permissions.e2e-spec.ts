@@ -151,7 +151,7 @@ describe('Every route of a workspace', () => {
       await stranger.http.delete(`/v1/workspaces/${mine.id}/invitations/${other.invitation}`),
     ];
     expect(tried.map(({ status }) => status)).toEqual([404, 404, 404]);
-    const left = await owner.http.get(`${invitations(other)}`);
+    const left = await owner.http.get(invitations(other));
     expect(left.text).toContain(other.invitation);
   });
 });
