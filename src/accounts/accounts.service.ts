@@ -85,10 +85,11 @@ export class AccountsService {
     { email, name }: { readonly email: string; readonly name: string | null },
   ): Promise<User> {
     const id = newId();
-    await manager.query(
-      `INSERT INTO users (id, email, name, email_verified_at) VALUES ($1, $2, $3, now())`,
-      [id, email, name],
-    );
+    await manager.query(`INSERT INTO users (id, email, name, email_verified_at) VALUES ($1, $2, $3, now())`, [
+      id,
+      email,
+      name,
+    ]);
     const user = await manager.findOneByOrFail(User, { id });
     await this.creation.run(manager, user);
     return user;
@@ -139,7 +140,7 @@ export class AccountsService {
       );
       if (found === 0) return undefined;
       await this.audit.record({ action: 'account.disabled', client, userId }, manager);
-      return this.signOuts.run(manager, { userId, reason: 'account-disabled' });
+      return this.signOuts.run(manager, { userId, reason: 'account-disabled', client });
     });
     tell?.();
     return tell !== undefined;

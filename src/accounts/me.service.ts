@@ -64,7 +64,7 @@ export class MeService {
       if (!user) throw new Unauthenticated('This account is gone, or its password was changed.');
       const departed = await this.deletion.run(manager, user);
       await this.audit.record({ action: 'account.deleted', client, userId: id, principalId: id }, manager);
-      const signedOut = await this.signOuts.run(manager, { userId: id, reason: 'account-deleted' });
+      const signedOut = await this.signOuts.run(manager, { userId: id, reason: 'account-deleted', client });
       await manager.delete(User, { id });
       return () => {
         signedOut();

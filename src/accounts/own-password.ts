@@ -20,6 +20,8 @@ export interface PasswordReplacement {
   readonly passwordHash: string;
   /** `all`, all but one session, or none. */
   readonly ends: 'all' | 'none' | { readonly allBut: string };
+  /** Whose request it is, to record the end of sessions. */
+  readonly client?: ClientInfo;
 }
 
 /** A person's password, in the hands of that person: confirming and changing it. */
@@ -76,6 +78,7 @@ export class OwnPassword {
         credentialsVersion,
         passwordHash,
         ends: endOtherSessions ? { allBut: principal.sessionId } : 'none',
+        client,
       });
     });
     tell();
@@ -89,7 +92,7 @@ export class OwnPassword {
    * @throws {WrongPassword} if the password was changed since the right to do so was proven
    */
   async replace(manager: EntityManager, replacement: PasswordReplacement): Promise<AfterCommit> {
-    const { userId, credentialsVersion, passwordHash, ends } = replacement;
+    const { userId, credentialsVersion, passwordHash, ends, client } = replacement;
     const [, changed] = await manager.query<[unknown[], number]>(
       `UPDATE users SET password_hash = $3, credentials_version = credentials_version + 1
        WHERE id = $1 AND credentials_version = $2`,
@@ -100,6 +103,7 @@ export class OwnPassword {
     return this.signOuts.run(manager, {
       userId,
       reason: 'password-changed',
+      client,
       exceptSessionId: ends === 'all' ? undefined : ends.allBut,
     });
   }

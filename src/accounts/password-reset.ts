@@ -96,7 +96,7 @@ export class PasswordReset {
          updated_at = now() WHERE id = $1`,
       [id],
     );
-    return this.replace(manager, id, data.credentialsVersion, passwordHash);
+    return this.replace(manager, id, data.credentialsVersion, passwordHash, client);
   }
 
   private async replace(
@@ -104,6 +104,7 @@ export class PasswordReset {
     userId: string,
     credentialsVersion: number,
     passwordHash: string,
+    client: ClientInfo,
   ): Promise<AfterCommit> {
     try {
       return await this.ownPassword.replace(manager, {
@@ -111,6 +112,7 @@ export class PasswordReset {
         credentialsVersion,
         passwordHash,
         ends: 'all',
+        client,
       });
     } catch (error) {
       // The password was changed after the link was sent.

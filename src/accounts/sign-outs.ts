@@ -1,11 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import type { ClientInfo } from '../common/client-info.js';
 
 /** Whose sessions end, why (`password-changed` and the like), and which one may go on. */
 export interface SignOutOrder {
   readonly userId: string;
   readonly reason: string;
   readonly exceptSessionId?: string;
+  /** Who asked for it, for the audit trail; left out where that is recorded otherwise. */
+  readonly client?: ClientInfo;
 }
 
 /** What remains to be done once the transaction has committed. */

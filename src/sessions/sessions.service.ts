@@ -158,8 +158,13 @@ export class SessionsService implements OnModuleInit {
   }
 
   private async signOut(manager: EntityManager, order: SignOutOrder): Promise<AfterCommit> {
-    const { userId, reason, exceptSessionId = null } = order;
+    const { userId, reason, exceptSessionId = null, client } = order;
     const ended = await this.end(manager, END_SESSIONS, [userId, exceptSessionId, reason]);
+    if (client && ended.length > 0)
+      await this.audit.record(
+        { action: 'session.ended', client, userId, detail: { reason, sessions: ended.length } },
+        manager,
+      );
     return () => ended.forEach((id) => this.revocations.revoke(id));
   }
 
