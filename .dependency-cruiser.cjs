@@ -9,8 +9,9 @@ const mayImport = {
   database: ['common', 'config'],
   audit: [...ground],
   mail: [...ground],
-  accounts: [...ground, 'audit', 'mail'],
-  sessions: [...ground, 'audit', 'accounts'],
+  accounts: [...ground, 'audit', 'mail', 'rate-limits'],
+  'rate-limits': [...ground],
+  sessions: [...ground, 'audit', 'accounts', 'rate-limits'],
   oauth: [...ground, 'audit', 'accounts', 'sessions'],
   mfa: [...ground, 'audit', 'accounts', 'sessions'],
   // Membership changes are events of the workspace's stream.

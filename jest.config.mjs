@@ -3,6 +3,7 @@ export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/src', '<rootDir>/test'],
   testMatch: ['**/test/**/*.e2e-spec.ts', '**/test/**/*.spec.ts', '**/src/**/*.spec.ts'],
+  setupFiles: ['<rootDir>/test/support/nest-first.mjs'],
   globalSetup: './test/support/global-setup.mjs',
   globalTeardown: './test/support/global-teardown.mjs',
   extensionsToTreatAsEsm: ['.ts'],

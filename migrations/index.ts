@@ -2,6 +2,7 @@ import { Backbone1763827200000 } from './1763827200000-backbone.js';
 import { IdentityGround1764000000000 } from './1764000000000-identity-ground.js';
 import { MembershipPositions1764000100000 } from './1764000100000-membership-positions.js';
 import { SessionEndings1764000200000 } from './1764000200000-session-endings.js';
+import { AttemptsAndAppendOnlyAudit1764000400000 } from './1764000400000-attempts-and-append-only-audit.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -9,4 +10,5 @@ export const migrations = [
   IdentityGround1764000000000,
   MembershipPositions1764000100000,
   SessionEndings1764000200000,
+  AttemptsAndAppendOnlyAudit1764000400000,
 ];

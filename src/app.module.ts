@@ -9,6 +9,7 @@ import { EventsModule } from './events/events.module.js';
 import { ItemsModule } from './items/items.module.js';
 import { MailModule } from './mail/mail.module.js';
 import { HealthModule } from './observability/health/health.module.js';
+import { RateLimitsModule } from './rate-limits/rate-limits.module.js';
 import { RoomsModule } from './rooms/rooms.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { WorkspacesModule } from './workspaces/workspaces.module.js';
@@ -28,6 +29,7 @@ export class AppModule {
         MailModule,
         AccountsModule,
         SessionsModule,
+        RateLimitsModule.register(config),
         WorkspacesModule,
         ItemsModule,
         RoomsModule,

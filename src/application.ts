@@ -17,7 +17,15 @@ import { serveReference } from './reference.js';
 
 const LEVELS = ['fatal', 'error', 'warn', 'log', 'debug'] as const;
 /** What a browser's script may read of an answer, besides the safelisted. */
-const EXPOSED_HEADERS = ['ETag', 'Location', 'Retry-After', 'Stream-Cursor', 'X-Request-Id'];
+const EXPOSED_HEADERS = [
+  'ETag',
+  'Location',
+  'RateLimit',
+  'RateLimit-Policy',
+  'Retry-After',
+  'Stream-Cursor',
+  'X-Request-Id',
+];
 
 /**
  * Builds the application, ready to listen. `config.database.url` must be set by now.
@@ -38,6 +46,7 @@ export async function createApplication(
   });
   app.disable('x-powered-by');
   app.disable('etag'); // versions are the only entity tags
+  app.set('trust proxy', config.http.trustedProxies);
   const lifecycle = app.get(Lifecycle);
   app.use((_: Request, response: Response, next: NextFunction) => {
     if (lifecycle.draining) response.setHeader('Connection', 'close');

@@ -2,6 +2,7 @@ import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiBearerAuth, ApiNoContentResponse, ApiTags } from '@nestjs/swagger';
 import { Authenticated, CurrentPrincipal, type Principal, Public } from '../common/access.js';
 import { Client, type ClientInfo } from '../common/client-info.js';
+import { RateLimit } from '../common/rate-limit.js';
 import { EmailChange } from './email-change.js';
 import { EmailVerification } from './email-verification.js';
 import {
@@ -15,6 +16,7 @@ import { PasswordReset } from './password-reset.js';
 /** What is proven by a link in a mail. */
 @ApiTags('auth')
 @Controller('v1')
+@RateLimit('sign-in')
 export class MailedProofsController {
   constructor(
     private readonly verification: EmailVerification,

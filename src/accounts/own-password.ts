@@ -6,6 +6,7 @@ import type { Principal } from '../common/access.js';
 import type { ClientInfo } from '../common/client-info.js';
 import { Unauthenticated } from '../common/problem.js';
 import { Transactions } from '../database/transactions.js';
+import { PasswordAttempts } from '../rate-limits/password-attempts.js';
 import { PasswordNotSet, WrongPassword } from './accounts.errors.js';
 import type { ChangePasswordRequest } from './me.dto.js';
 import { Passwords } from './passwords.js';
@@ -31,6 +32,7 @@ export class OwnPassword {
     @InjectRepository(User) private readonly users: Repository<User>,
     private readonly transactions: Transactions,
     private readonly passwords: Passwords,
+    private readonly attempts: PasswordAttempts,
     private readonly signOuts: SignOuts,
     private readonly audit: AuditTrail,
   ) {}
@@ -39,18 +41,20 @@ export class OwnPassword {
    * Asks somebody who is logged in for the password again.
    * @returns the account whose password it is
    * @throws {WrongPassword}
+   * @throws {import('../rate-limits/rate-limits.errors.js').TooManyAttempts}
    * @throws {PasswordNotSet} if the account signs in by other means only
    * @throws {Unauthenticated} if the account is gone
    */
   async confirm(principal: Principal, password: string, client: ClientInfo): Promise<User> {
     const user = await this.users.findOneBy({ id: principal.id });
     if (!user) throw new Unauthenticated('This account is gone.');
-    if (user.passwordHash === null) throw new PasswordNotSet();
-    if (!(await this.passwords.matches(user.passwordHash, password))) {
-      await this.audit.record({ action: 'password.refused', client, userId: user.id, principalId: user.id });
+    const { id, email, passwordHash } = user;
+    if (passwordHash === null) throw new PasswordNotSet();
+    return this.attempts.run(email, client, WrongPassword, async () => {
+      if (await this.passwords.matches(passwordHash, password)) return user;
+      await this.audit.record({ action: 'password.refused', client, userId: id, principalId: id });
       throw new WrongPassword();
-    }
-    return user;
+    });
   }
 
   /**

@@ -1,5 +1,7 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { normalizeIp } from '@nestjs/throttler';
 import type { Request } from 'express';
+import { isIP } from 'node:net';
 import { requestIdOf } from './request-id.js';
 
 /** Where a request came from, for session lists, throttling and the audit trail. */
@@ -16,9 +18,20 @@ export const OPERATOR: ClientInfo = { address: 'local', userAgent: null, request
 
 const MAX_USER_AGENT = 512;
 
+/** The IP address of a client: the peer's or, through proxies named by `TRUST_PROXY`, what they say. */
+export function addressOf(request: Request): string {
+  const { ip } = request;
+  const address = ip !== undefined && isIP(ip) !== 0 ? ip : request.socket.remoteAddress;
+  // An IPv4 peer of a socket that listens to both families.
+  return address?.replace(/^::ffff:(?=[\d.]+$)/, '') ?? 'unknown';
+}
+
+/** Who counts as one when addresses are counted: a customer has one IPv4 address, or a /64 of IPv6. */
+export const networkOf = (address: string): string => normalizeIp(address);
+
 export function clientInfo(request: Request): ClientInfo {
   return {
-    address: request.ip ?? 'unknown',
+    address: addressOf(request),
     userAgent: request.headers['user-agent']?.slice(0, MAX_USER_AGENT) ?? null,
     requestId: requestIdOf(request),
   };

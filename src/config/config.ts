@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { type Environment, readEnvironment } from './environment.js';
 import { readTokenKeys, type TokenKey } from './token-keys.js';
+import { readTrustedProxies, type TrustedProxies } from './trusted-proxies.js';
 
 /** Everything that can be set, validated and typed; injectable by its class. Sizes in bytes, spans as named. */
 export class AtriumConfig {
@@ -34,6 +35,14 @@ export class AtriumConfig {
     readonly corsOrigins: readonly string[];
     readonly bodyLimitBytes: number;
     readonly drainTimeoutMs: number;
+    readonly trustedProxies: TrustedProxies;
+  };
+  readonly rateLimits: {
+    readonly enabled: boolean;
+    /** Requests per minute: of one principal or, where nobody is known, from one address. */
+    readonly general: number;
+    readonly refreshes: number;
+    readonly signIns: number;
   };
   /** What links in mails begin with, and the address under which browsers know this server; no slash at the end. */
   readonly publicUrl: string;
@@ -82,6 +91,13 @@ export class AtriumConfig {
       corsOrigins: env.CORS_ORIGINS,
       bodyLimitBytes: env.BODY_LIMIT_BYTES,
       drainTimeoutMs: env.DRAIN_TIMEOUT_MS,
+      trustedProxies: (env.TRUST_PROXY ? readTrustedProxies(env.TRUST_PROXY) : undefined) ?? false,
+    };
+    this.rateLimits = {
+      enabled: env.RATE_LIMIT,
+      general: env.RATE_LIMIT_PER_MINUTE,
+      refreshes: env.RATE_LIMIT_REFRESHES_PER_MINUTE,
+      signIns: env.RATE_LIMIT_SIGN_INS_PER_MINUTE,
     };
     this.publicUrl = env.PUBLIC_URL;
     this.mail = { smtpUrl: env.SMTP_URL, from: env.MAIL_FROM };

@@ -46,6 +46,13 @@ describe('A wrong variable stops the start and says its name and the mend', () =
       'must list origins such as https://app.example.com, separated by commas',
     ],
     ['CORS_ORIGINS', 'https://a.example,https://b.example/path', 'must list origins such as'],
+    ...['true', '*', '0', '10', '0.0.0.0/0', '::/0', '10.0.0.0/7', '10.0.0.0/33', 'proxy.internal', ','].map(
+      (value): [string, string, string] => ['TRUST_PROXY', value, 'must be 1 to 9 proxies in a row, or list'],
+    ),
+    ['RATE_LIMIT', 'some', 'must be on or off'],
+    ['RATE_LIMIT_PER_MINUTE', '0', 'must be at least 1'],
+    ['RATE_LIMIT_REFRESHES_PER_MINUTE', 'many', 'must be a whole number of requests'],
+    ['RATE_LIMIT_SIGN_INS_PER_MINUTE', '1.5', 'must be a whole number of requests'],
     ['BODY_LIMIT_BYTES', '1MiB', 'must be bytes'],
     ['LOG_LEVEL', 'verbose', 'must be debug, log, warn, error or fatal'],
     ['API_DOCS', 'maybe', 'must be on or off'],
@@ -127,6 +134,7 @@ describe('Production', () => {
     ['the embedded database, set to nothing', { DATABASE_URL: '' }, 'DATABASE_URL'],
     ['no secret', { TOKEN_SECRET: undefined }, 'TOKEN_SECRET'],
     ['the default secret, set on purpose', { TOKEN_SECRET: DEVELOPMENT_SECRET }, 'TOKEN_SECRET'],
+    ['no rate limits', { RATE_LIMIT: 'off' }, 'RATE_LIMIT'],
     ['a wildcard origin', { CORS_ORIGINS: '*' }, 'CORS_ORIGINS'],
     ['a wildcard among origins', { CORS_ORIGINS: 'https://app.example.com,*' }, 'CORS_ORIGINS'],
   ])('refuses %s', (_, change, name) => {

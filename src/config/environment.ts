@@ -9,8 +9,10 @@ import {
   Max,
   Min,
   MinLength,
+  ValidateBy,
   validateSync,
 } from 'class-validator';
+import { readTrustedProxies } from './trusted-proxies.js';
 
 /** The secret that `npm start` uses when nobody set one. Production refuses it. */
 export const DEVELOPMENT_SECRET = 'development-only-secret-change-me-before-you-ship';
@@ -118,6 +120,37 @@ export class Environment {
   })
   CORS_ORIGINS: string[] = [];
 
+  /** The proxies in front: how many, or their addresses. Everybody else's `X-Forwarded-For` is ignored. */
+  @IsOptional()
+  @ValidateBy({
+    name: 'trustedProxies',
+    validator: {
+      validate: (value) => typeof value === 'string' && readTrustedProxies(value) !== undefined,
+      defaultMessage: () =>
+        'must be 1 to 9 proxies in a row, or list their addresses, such as 10.0.0.0/8,::1',
+    },
+  })
+  TRUST_PROXY?: string;
+
+  @Transform(flag)
+  @IsBoolean({ message: 'must be on or off' })
+  RATE_LIMIT = true;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be a whole number of requests' })
+  @Min(1, { message: 'must be at least 1' })
+  RATE_LIMIT_PER_MINUTE = 30_000;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be a whole number of requests' })
+  @Min(1, { message: 'must be at least 1' })
+  RATE_LIMIT_REFRESHES_PER_MINUTE = 600;
+
+  @Type(() => Number)
+  @IsInt({ message: 'must be a whole number of requests' })
+  @Min(1, { message: 'must be at least 1' })
+  RATE_LIMIT_SIGN_INS_PER_MINUTE = 100;
+
   @Type(() => Number)
   @IsInt({ message: 'must be bytes' })
   @Min(1_024, { message: 'must be at least 1024 bytes' })
@@ -210,7 +243,7 @@ export class ConfigurationError extends Error {
 export function readEnvironment(source: Readonly<Record<string, string | undefined>>): Environment {
   const known = Object.keys(new Environment());
   const set = Object.fromEntries(
-    [...known, 'HOST', 'TOKEN_KEYS_FILE', 'DATABASE_URL', 'SMTP_URL']
+    [...known, 'HOST', 'TOKEN_KEYS_FILE', 'TRUST_PROXY', 'DATABASE_URL', 'SMTP_URL']
       .map((name) => [name, source[name]] as const)
       .filter(([, value]) => value !== undefined && value !== ''),
   );
@@ -234,6 +267,8 @@ function unsafeInProduction(environment: Environment): string[] {
     problems.push(
       'TOKEN_SECRET must be set in production to a secret of your own: openssl rand -base64 48 makes one',
     );
+  if (!environment.RATE_LIMIT)
+    problems.push('RATE_LIMIT must be on in production: raise RATE_LIMIT_PER_MINUTE instead');
   if (environment.CORS_ORIGINS.includes('*'))
     problems.push('CORS_ORIGINS must not be * in production: list the origins of your web apps');
   if (environment.SMTP_URL) problems.push(...unfitForMail(environment));

@@ -5,6 +5,7 @@ import { Event } from '../events/event.entity.js';
 import { StreamHistory } from '../events/stream-history.entity.js';
 import { Stream } from '../events/stream.entity.js';
 import { Item } from '../items/item.entity.js';
+import { PasswordAttempt } from '../rate-limits/password-attempt.entity.js';
 import { Session } from '../sessions/session.entity.js';
 import { Invitation } from '../workspaces/invitation.entity.js';
 import { Membership } from '../workspaces/membership.entity.js';
@@ -15,6 +16,7 @@ export const entities = [
   User,
   OneTimeToken,
   AuditEntry,
+  PasswordAttempt,
   Session,
   Workspace,
   Membership,

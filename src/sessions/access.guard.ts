@@ -10,6 +10,7 @@ import {
   type Principal,
 } from '../common/access.js';
 import { Forbidden, Problem, Unauthenticated } from '../common/problem.js';
+import { BadTokens } from '../rate-limits/bad-tokens.js';
 import { SessionRevocations } from './session-revocations.js';
 import { SessionRevoked } from './sessions.errors.js';
 import { VerifiedTokens } from './verified-tokens.js';
@@ -24,6 +25,7 @@ export class AccessGuard extends AuthGuard('jwt') {
     private readonly reflector: Reflector,
     private readonly verified: VerifiedTokens,
     private readonly revocations: SessionRevocations,
+    private readonly badTokens: BadTokens,
   ) {
     super();
   }
@@ -54,7 +56,13 @@ export class AccessGuard extends AuthGuard('jwt') {
     request: Request,
     token: string | undefined,
   ): Promise<boolean> {
-    await super.canActivate(context);
+    this.badTokens.refuseFlood(request);
+    try {
+      await super.canActivate(context);
+    } catch (error) {
+      this.badTokens.count(request);
+      throw error;
+    }
     const principal = (request as AuthenticatedRequest).user;
     if (token !== undefined) this.verified.remember(token, principal);
     return this.admit(request, principal);

@@ -15,6 +15,7 @@ import { OwnPassword } from '../accounts/own-password.js';
 import { Authenticated, Bearer, CurrentPrincipal, type Principal, Public } from '../common/access.js';
 import { Client, type ClientInfo } from '../common/client-info.js';
 import type { Representation } from '../common/representation.js';
+import { RateLimit } from '../common/rate-limit.js';
 import { MySessionsService } from './my-sessions.service.js';
 import { RefreshCookie, SessionCookieGuard } from './session-cookie.guard.js';
 import type { SessionEnded } from './session-ended.js';
@@ -52,6 +53,7 @@ export class AuthController {
    */
   @Post('register')
   @Public()
+  @RateLimit('sign-in')
   @SessionTransport()
   @ApiCreatedResponse({ type: SessionResponse })
   @ApiAcceptedResponse({ type: RegistrationPending })
@@ -65,6 +67,7 @@ export class AuthController {
   /** Creates the account of a registration that was answered 202, and logs in. */
   @Post('confirm-registration')
   @Public()
+  @RateLimit('sign-in')
   @SessionTransport()
   @ApiCreatedResponse({ type: SessionResponse })
   confirmRegistration(
@@ -77,6 +80,7 @@ export class AuthController {
   /** Logs in with an e-mail address and a password; a second factor may be asked for. */
   @Post('login')
   @Public()
+  @RateLimit('sign-in')
   @SessionTransport()
   @HttpCode(200)
   @ApiOkResponse({ schema: { oneOf: refs(SessionResponse, SignInChallenge) } })
@@ -93,6 +97,7 @@ export class AuthController {
    */
   @Post('refresh')
   @Public()
+  @RateLimit('refresh')
   @UseGuards(SessionCookieGuard)
   @SessionTransport()
   @HttpCode(200)
@@ -137,6 +142,7 @@ export class AuthController {
   /** Changes the password and, unless told otherwise, ends every session but this one. */
   @Post('change-password')
   @Authenticated()
+  @RateLimit('sign-in')
   @HttpCode(204)
   @ApiBearerAuth()
   @ApiNoContentResponse()

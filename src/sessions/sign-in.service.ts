@@ -1,11 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { InvalidCredentials } from '../accounts/accounts.errors.js';
 import { AccountsService } from '../accounts/accounts.service.js';
+import { normaliseEmail } from '../accounts/email.js';
 import { Registrations } from '../accounts/registrations.js';
 import type { User } from '../accounts/user.entity.js';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { ClientInfo } from '../common/client-info.js';
 import { Representation } from '../common/representation.js';
+import { PasswordAttempts } from '../rate-limits/password-attempts.js';
 import type {
   ConfirmRegistrationRequest,
   LoginRequest,
@@ -25,6 +27,7 @@ export class SignInService {
     private readonly registrations: Registrations,
     private readonly sessions: SessionsService,
     private readonly steps: SignInSteps,
+    private readonly attempts: PasswordAttempts,
     private readonly audit: AuditTrail,
   ) {}
 
@@ -37,7 +40,7 @@ export class SignInService {
     client: ClientInfo,
   ): Promise<SessionResponse | Representation<RegistrationPending>> {
     const user = await this.registrations.register({ email, password, name });
-    if (user) return this.sessions.open(user, ['pwd'], client);
+    if (user) return this.open(user, ['pwd'], client);
     return Representation.of<RegistrationPending>({ confirmationRequired: true }, { status: 202 });
   }
 
@@ -51,18 +54,23 @@ export class SignInService {
     { token, password }: ConfirmRegistrationRequest,
     client: ClientInfo,
   ): Promise<SessionResponse> {
-    return this.sessions.open(await this.registrations.confirm(token, password, client), ['pwd'], client);
+    return this.open(await this.registrations.confirm(token, password, client), ['pwd'], client);
   }
 
-  /** @throws {InvalidCredentials} */
+  /**
+   * @throws {InvalidCredentials}
+   * @throws {import('../rate-limits/rate-limits.errors.js').TooManyAttempts}
+   */
   async login(
     { email, password }: LoginRequest,
     client: ClientInfo,
   ): Promise<SessionResponse | SignInChallenge> {
-    return this.recorded(['pwd'], client, async () => {
-      const user = await this.accounts.authenticate(email, password);
-      return this.letIn(user, ['pwd'], client);
-    });
+    return this.recorded(['pwd'], client, () =>
+      this.attempts.run(normaliseEmail(email), client, InvalidCredentials, async () => {
+        const user = await this.accounts.authenticate(email, password);
+        return this.letIn(user, ['pwd'], client);
+      }),
+    );
   }
 
   /**
@@ -80,7 +88,13 @@ export class SignInService {
     client: ClientInfo,
   ): Promise<SessionResponse | SignInChallenge> {
     this.accounts.refuseDisabled(user);
-    return (await this.steps.challenge(user, amr, client)) ?? this.sessions.open(user, amr, client);
+    return (await this.steps.challenge(user, amr, client)) ?? this.open(user, amr, client);
+  }
+
+  private async open(user: User, amr: string[], client: ClientInfo): Promise<SessionResponse> {
+    const session = await this.sessions.open(user, amr, client);
+    await this.attempts.trust(user.email, client);
+    return session;
   }
 
   /** Known and unknown addresses are recorded alike: who is refused learns nothing from the time it takes. */

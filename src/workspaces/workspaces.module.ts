@@ -9,6 +9,8 @@ import { InvitationsController } from './invitations.controller.js';
 import { InvitationsService } from './invitations.service.js';
 import { MembersController } from './members.controller.js';
 import { MembersService } from './members.service.js';
+import { WorkspaceAuditController } from './workspace-audit.controller.js';
+import { WorkspaceAuditService } from './workspace-audit.service.js';
 import { WorkspaceDeletion } from './workspace-deletion.js';
 import { WorkspaceRooms } from './workspace-rooms.js';
 import { WorkspacesController } from './workspaces.controller.js';
@@ -17,7 +19,7 @@ import { WorkspacesService } from './workspaces.service.js';
 /** Tenancy and membership. */
 @Module({
   imports: [DatabaseModule, AccountsModule, AuditModule, EventsModule, MailModule],
-  controllers: [WorkspacesController, MembersController, InvitationsController],
+  controllers: [WorkspacesController, MembersController, InvitationsController, WorkspaceAuditController],
   providers: [
     AccountDepartures,
     WorkspaceRooms,
@@ -25,6 +27,7 @@ import { WorkspacesService } from './workspaces.service.js';
     WorkspacesService,
     MembersService,
     InvitationsService,
+    WorkspaceAuditService,
   ],
   exports: [WorkspaceDeletion],
 })

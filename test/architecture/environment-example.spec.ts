@@ -11,7 +11,8 @@ const units: [ending: string, unit: RegExp][] = [
   ['_SECONDS', /\bseconds\b/],
   ['_BYTES', /\bbytes\b/],
   ['_SIZE', /\bconnections\b/],
-  ['_LIMIT', /\bmany rooms\b/],
+  ['_ROOM_LIMIT', /\bmany rooms\b/],
+  ['_PER_MINUTE', /\bper minute\b/],
   ['_RATE', /\bper second\b/],
   ['PORT', /\bTCP port\b/],
 ];

@@ -2,6 +2,7 @@ import { Controller, Get } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { HealthCheck, type HealthCheckResult, HealthCheckService } from '@nestjs/terminus';
 import { Public } from '../../common/access.js';
+import { RateLimit } from '../../common/rate-limit.js';
 import { DatabaseIndicator } from './database.indicator.js';
 import { LifecycleIndicator } from './lifecycle.indicator.js';
 
@@ -9,6 +10,7 @@ import { LifecycleIndicator } from './lifecycle.indicator.js';
 @ApiTags('operations')
 @Controller('health')
 @Public()
+@RateLimit('none')
 export class HealthController {
   constructor(
     private readonly health: HealthCheckService,

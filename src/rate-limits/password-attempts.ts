@@ -1,0 +1,124 @@
+import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { createHash } from 'node:crypto';
+import pLimit, { type LimitFunction } from 'p-limit';
+import { type ClientInfo, networkOf } from '../common/client-info.js';
+import { PipelinedStatements } from '../database/pipelined-statements.js';
+import { BEGIN_ATTEMPT, FORGIVE_ATTEMPT, PURGE_ATTEMPTS, TRUST_PAIR } from './password-attempts.sql.js';
+import { TooManyAttempts } from './rate-limits.errors.js';
+
+const PURGE_MS = 10 * 60_000;
+/** Attempts of one address at one account that may wait for each other on this instance. */
+const MAX_WAITING = 50;
+
+/** What one attempt is counted under. */
+interface Keys {
+  readonly pair: Buffer;
+  readonly account: Buffer;
+  readonly address: Buffer;
+}
+
+/** What was thrown when a proof was wrong, as opposed to: could not be judged. */
+type WrongProof = abstract new (...parameters: never[]) => Error;
+
+/**
+ * Makes guessing passwords slow, with waits that grow: of one address at one account, at one account from
+ * everywhere, and of one address at all accounts. Nobody can lock an owner out: an address from which the account
+ * has signed in waits for its own failures alone. Known and unknown accounts are treated alike.
+ *
+ * The counts are in PostgreSQL: a new process or another instance is no new chance.
+ */
+@Injectable()
+export class PasswordAttempts implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly logger = new Logger(PasswordAttempts.name);
+  /** By pair: attempts of one address at one account, one after another. */
+  private readonly queues = new Map<string, LimitFunction>();
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly statements: PipelinedStatements) {}
+
+  onApplicationBootstrap(): void {
+    this.timer = setInterval(() => void this.purge(), PURGE_MS).unref();
+  }
+
+  onApplicationShutdown(): void {
+    clearInterval(this.timer);
+  }
+
+  /**
+   * Lets a password be tried, unless it was tried in vain too often.
+   * @param email normalised
+   * @param Wrong the error by which `prove` says that the password is wrong
+   * @returns what `prove` did
+   * @throws {TooManyAttempts} before `prove` is called
+   */
+  async run<T>(email: string, client: ClientInfo, Wrong: WrongProof, prove: () => Promise<T>): Promise<T> {
+    const keys = keysOf(email, client);
+    return this.inTurn(keys.pair.toString('base64'), async () => {
+      const counted = await this.begin(keys);
+      try {
+        const answer = await prove();
+        await this.statements.run(FORGIVE_ATTEMPT, [counted, true]);
+        return answer;
+      } catch (error) {
+        if (!(error instanceof Wrong)) await this.takeBack(counted);
+        throw error;
+      }
+    });
+  }
+
+  /** Remembers that the account has signed in, by whatever proof, from this address. */
+  async trust(email: string, client: ClientInfo): Promise<void> {
+    await this.statements.run(TRUST_PAIR, [keysOf(email, client).pair]);
+  }
+
+  /** @returns the keys under which the attempt was counted */
+  private async begin({ pair, account, address }: Keys): Promise<Buffer[]> {
+    const [row] = await this.statements.run<{ wait: string | null; known: 't' | 'f' }>(BEGIN_ATTEMPT, [
+      pair,
+      account,
+      address,
+    ]);
+    if (row?.wait) throw new TooManyAttempts(Number(row.wait));
+    return row?.known === 't' ? [pair] : [pair, account, address];
+  }
+
+  private async takeBack(counted: Buffer[]): Promise<void> {
+    try {
+      await this.statements.run(FORGIVE_ATTEMPT, [counted, false]);
+    } catch (error) {
+      this.logger.warn(`An attempt stays counted: ${(error as Error).message}`);
+    }
+  }
+
+  /** Who signs in many times at once, and rightly, is not taken for somebody who guesses. */
+  private async inTurn<T>(pair: string, work: () => Promise<T>): Promise<T> {
+    let queue = this.queues.get(pair);
+    if (!queue) this.queues.set(pair, (queue = pLimit(1)));
+    if (queue.pendingCount >= MAX_WAITING) throw new TooManyAttempts(1);
+    try {
+      return await queue(work);
+    } finally {
+      if (queue.pendingCount === 0 && queue.activeCount === 0) this.queues.delete(pair);
+    }
+  }
+
+  private async purge(): Promise<void> {
+    try {
+      await this.statements.run(PURGE_ATTEMPTS);
+    } catch (error) {
+      this.logger.warn(`Cannot remove old attempts: ${(error as Error).message}`);
+    }
+  }
+}
+
+function keysOf(email: string, client: ClientInfo): Keys {
+  const network = networkOf(client.address);
+  return {
+    pair: keyOf('pair', email, network),
+    account: keyOf('account', email),
+    address: keyOf('address', network),
+  };
+}
+
+/** The parts are told apart by a character that none of them has. */
+const keyOf = (...parts: string[]): Buffer => createHash('sha256').update(parts.join('\0')).digest();

@@ -1,0 +1,48 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { ThrottlerModule, type ThrottlerOptions } from '@nestjs/throttler';
+import { Clock } from '../common/clock.js';
+import type { RatePolicy } from '../common/rate-limit.js';
+import { AtriumConfig } from '../config/config.js';
+import { DatabaseModule } from '../database/database.module.js';
+import { BadTokens } from './bad-tokens.js';
+import { PasswordAttempts } from './password-attempts.js';
+import { FixedWindows } from './fixed-windows.js';
+import { RateLimitGuard } from './rate-limit.guard.js';
+import { WINDOW_MS } from './window.js';
+
+/** How often somebody may ask. To be named after the module whose guard finds the principal: guards run in order. */
+@Module({})
+export class RateLimitsModule {
+  static register({ rateLimits }: AtriumConfig): DynamicModule {
+    return {
+      module: RateLimitsModule,
+      global: true,
+      imports: [
+        DatabaseModule,
+        ThrottlerModule.forRootAsync({
+          inject: [AtriumConfig, Clock],
+          useFactory: (config: AtriumConfig, clock: Clock) => ({
+            throttlers: throttlers(config),
+            storage: new FixedWindows(clock),
+          }),
+        }),
+      ],
+      providers: [
+        BadTokens,
+        PasswordAttempts,
+        ...(rateLimits.enabled ? [{ provide: APP_GUARD, useClass: RateLimitGuard }] : []),
+      ],
+      exports: [BadTokens, PasswordAttempts],
+    };
+  }
+}
+
+function throttlers({ rateLimits }: AtriumConfig): ThrottlerOptions[] {
+  const limits: Record<Exclude<RatePolicy, 'none'>, number> = {
+    general: rateLimits.general,
+    refresh: rateLimits.refreshes,
+    'sign-in': rateLimits.signIns,
+  };
+  return Object.entries(limits).map(([name, limit]) => ({ name, limit, ttl: WINDOW_MS }));
+}
