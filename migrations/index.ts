@@ -3,6 +3,7 @@ import { IdentityGround1764000000000 } from './1764000000000-identity-ground.js'
 import { MembershipPositions1764000100000 } from './1764000100000-membership-positions.js';
 import { SessionEndings1764000200000 } from './1764000200000-session-endings.js';
 import { AttemptsAndAppendOnlyAudit1764000400000 } from './1764000400000-attempts-and-append-only-audit.js';
+import { Identities1764000500000 } from './1764000500000-identities.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -11,4 +12,5 @@ export const migrations = [
   MembershipPositions1764000100000,
   SessionEndings1764000200000,
   AttemptsAndAppendOnlyAudit1764000400000,
+  Identities1764000500000,
 ];

@@ -10,6 +10,7 @@ import { ItemsModule } from './items/items.module.js';
 import { MailModule } from './mail/mail.module.js';
 import { HealthModule } from './observability/health/health.module.js';
 import { RateLimitsModule } from './rate-limits/rate-limits.module.js';
+import { OAuthModule } from './oauth/oauth.module.js';
 import { RoomsModule } from './rooms/rooms.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { WorkspacesModule } from './workspaces/workspaces.module.js';
@@ -29,6 +30,7 @@ export class AppModule {
         MailModule,
         AccountsModule,
         SessionsModule,
+        OAuthModule,
         RateLimitsModule.register(config),
         WorkspacesModule,
         ItemsModule,

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { type Environment, readEnvironment } from './environment.js';
+import { type OAuthProviderSettings, readOAuthProviders } from './oauth-providers.js';
 import { readTokenKeys, type TokenKey } from './token-keys.js';
 import { readTrustedProxies, type TrustedProxies } from './trusted-proxies.js';
 
@@ -54,6 +55,12 @@ export class AtriumConfig {
   };
   /** Whether accounts come into being by a link in a mail, so that nobody learns who has one. */
   readonly registrationByMail: boolean;
+  /** Sign-in with providers. */
+  readonly oauth: {
+    readonly providers: readonly OAuthProviderSettings[];
+    /** Where a sign-in may return to, compared letter by letter; the first when none is asked for. */
+    readonly returnUrls: readonly string[];
+  };
   readonly streams: { readonly sweepMs: number };
   readonly sockets: {
     readonly heartbeatMs: number;
@@ -104,6 +111,12 @@ export class AtriumConfig {
     this.registrationByMail =
       (env.REGISTRATION_CONFIRMATION ??
         (env.NODE_ENV === 'production' && env.SMTP_URL !== undefined ? 'email' : 'off')) === 'email';
+    this.oauth = {
+      providers: env.OAUTH_PROVIDERS_FILE
+        ? readOAuthProviders(env.OAUTH_PROVIDERS_FILE, env.NODE_ENV !== 'production')
+        : [],
+      returnUrls: env.OAUTH_RETURN_URLS,
+    };
     this.streams = { sweepMs: env.STREAM_SWEEP_MS };
     this.sockets = {
       heartbeatMs: env.SOCKET_HEARTBEAT_MS,

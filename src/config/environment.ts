@@ -22,7 +22,18 @@ const DEVELOPMENT_PUBLIC_URL = 'http://localhost:3000';
 const DEVELOPMENT_SENDER = 'Atrium <atrium@localhost>';
 
 /** Never repeated in a message. */
-const SECRETS = new Set(['TOKEN_SECRET', 'DATABASE_URL', 'SMTP_URL', 'REGISTRATION_CONFIRMATION']);
+const SECRETS = new Set(['TOKEN_SECRET', 'DATABASE_URL', 'SMTP_URL']);
+
+/** Those without a default. */
+const OPTIONAL = [
+  'HOST',
+  'DATABASE_URL',
+  'TOKEN_KEYS_FILE',
+  'TRUST_PROXY',
+  'REGISTRATION_CONFIRMATION',
+  'SMTP_URL',
+  'OAUTH_PROVIDERS_FILE',
+];
 
 const flag = ({ value }: { value: unknown }): unknown =>
   value === 'on' || value === 'true' ? true : value === 'off' || value === 'false' ? false : value;
@@ -178,6 +189,26 @@ export class Environment {
   })
   MAIL_FROM = DEVELOPMENT_SENDER;
 
+  /** A JSON list of the providers that people can sign in with. */
+  @IsOptional()
+  @IsString()
+  OAUTH_PROVIDERS_FILE?: string;
+
+  /** Comma-separated addresses of web apps to which a sign-in with a provider may return, each exactly so. */
+  @Transform(({ value }: { value: unknown }) =>
+    typeof value === 'string'
+      ? value
+          .split(',')
+          .map((address) => address.trim())
+          .filter(Boolean)
+      : value,
+  )
+  @Matches(/^(https?:\/\/[^/\s?#@\\]+|[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:)(\/[^\s#\\]*)?$/, {
+    each: true,
+    message: 'must list addresses such as https://app.example.com/signed-in, separated by commas',
+  })
+  OAUTH_RETURN_URLS: string[] = [];
+
   @IsIn(['debug', 'log', 'warn', 'error', 'fatal'], { message: 'must be debug, log, warn, error or fatal' })
   LOG_LEVEL: 'debug' | 'log' | 'warn' | 'error' | 'fatal' = 'log';
 
@@ -243,7 +274,7 @@ export class ConfigurationError extends Error {
 export function readEnvironment(source: Readonly<Record<string, string | undefined>>): Environment {
   const known = Object.keys(new Environment());
   const set = Object.fromEntries(
-    [...known, 'HOST', 'TOKEN_KEYS_FILE', 'TRUST_PROXY', 'DATABASE_URL', 'SMTP_URL']
+    [...known, ...OPTIONAL]
       .map((name) => [name, source[name]] as const)
       .filter(([, value]) => value !== undefined && value !== ''),
   );
@@ -272,6 +303,17 @@ function unsafeInProduction(environment: Environment): string[] {
   if (environment.CORS_ORIGINS.includes('*'))
     problems.push('CORS_ORIGINS must not be * in production: list the origins of your web apps');
   if (environment.SMTP_URL) problems.push(...unfitForMail(environment));
+  if (environment.OAUTH_PROVIDERS_FILE) problems.push(...unfitForProviders(environment));
+  return problems;
+}
+
+/** Over which addresses a sign-in must not travel. */
+function unfitForProviders({ PUBLIC_URL, OAUTH_RETURN_URLS }: Environment): string[] {
+  const problems: string[] = [];
+  if (!PUBLIC_URL.startsWith('https://'))
+    problems.push('PUBLIC_URL must be https:// in production: providers send people back to it');
+  if (OAUTH_RETURN_URLS.some((address) => /^http:\/\/(?!(localhost|127\.0\.0\.1|\[::1\])[:/])/.test(address)))
+    problems.push('OAUTH_RETURN_URLS must be https:// in production, but for this machine');
   return problems;
 }
 

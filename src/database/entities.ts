@@ -6,6 +6,7 @@ import { StreamHistory } from '../events/stream-history.entity.js';
 import { Stream } from '../events/stream.entity.js';
 import { Item } from '../items/item.entity.js';
 import { PasswordAttempt } from '../rate-limits/password-attempt.entity.js';
+import { Identity } from '../oauth/identity.entity.js';
 import { Session } from '../sessions/session.entity.js';
 import { Invitation } from '../workspaces/invitation.entity.js';
 import { Membership } from '../workspaces/membership.entity.js';
@@ -18,6 +19,7 @@ export const entities = [
   AuditEntry,
   PasswordAttempt,
   Session,
+  Identity,
   Workspace,
   Membership,
   Invitation,

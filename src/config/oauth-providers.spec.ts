@@ -1,0 +1,82 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { readOAuthProviders } from './oauth-providers.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'atrium-providers-'));
+
+function read(content: unknown, allowLoopback = false) {
+  const file = join(folder, 'providers.json');
+  writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content));
+  return readOAuthProviders(file, allowLoopback);
+}
+
+const credentials = { clientId: 'atrium', clientSecret: 'hunter2' };
+const corp = { name: 'corp', issuer: 'https://id.example.com', ...credentials };
+
+describe('The file of providers', () => {
+  it('brings what the presets know', () => {
+    const presets = ['google', 'microsoft', 'github'].map((preset) => ({
+      name: preset,
+      preset,
+      ...credentials,
+    }));
+    expect(
+      read([...presets, corp]).map(({ name, kind, issuer, scopes }) => [name, kind, issuer, scopes[0]]),
+    ).toEqual([
+      ['google', 'openid', 'https://accounts.google.com', 'openid'],
+      ['microsoft', 'microsoft', 'https://login.microsoftonline.com/common/v2.0', 'openid'],
+      ['github', 'github', 'https://github.com', 'read:user'],
+      ['corp', 'openid', 'https://id.example.com', 'openid'],
+    ]);
+  });
+
+  it('may say otherwise than a preset', () => {
+    const issuer = 'https://login.microsoftonline.com/0f3a/v2.0';
+    const [provider] = read([
+      { name: 'work', preset: 'microsoft', issuer, scopes: ['openid', 'email'], ...credentials },
+    ]);
+    expect(provider).toMatchObject({ kind: 'microsoft', issuer, scopes: ['openid', 'email'] });
+  });
+
+  it('may name a provider without TLS on this machine only, and not in production', () => {
+    const local = [{ ...corp, issuer: 'http://127.0.0.1:4000' }];
+    expect(read(local, true)).toHaveLength(1);
+    expect(() => read(local, false)).toThrow(/issuer that is an https/);
+    for (const issuer of [
+      'http://id.example.com',
+      'http://127.0.0.1.example.com',
+      'http://localhost@evil.example',
+    ])
+      expect(() => read([{ ...corp, issuer }], true)).toThrow(/issuer that is an https/);
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ['no JSON', '[{"clientSecret": "hunter2"', /is not JSON/],
+    ['no list', { corp }, /must be a list/],
+    ['an entry that is none', [null], /entry 0 is not an object/],
+    ['no name', [{ ...corp, name: undefined }], /entry 0 needs a name/],
+    ['a name that is no part of a path', [{ ...corp, name: '../x' }], /entry 0 needs a name/],
+    ['a name twice', [corp, corp], /share a name/],
+    ['an unknown setting', [{ ...corp, secret: 'hunter2' }], /corp has no setting secret/],
+    ['an unknown preset', [{ ...corp, preset: 'constructor' }], /corp needs a preset of google/],
+    ['no secret', [{ ...corp, clientSecret: '' }], /needs clientId and clientSecret/],
+    ['no issuer', [{ name: 'corp', ...credentials }], /needs an issuer/],
+    ['an issuer with a query', [{ ...corp, issuer: 'https://id.example.com?x' }], /needs an issuer/],
+    ['scopes in one text', [{ ...corp, scopes: 'openid email' }], /scopes that are a list/],
+    ['scopes without openid', [{ ...corp, scopes: ['email'] }], /needs openid/],
+  ])('is refused with %s, and no secret is repeated', (_, content, message) => {
+    expect(() => read(content)).toThrow(message);
+    try {
+      read(content);
+    } catch (error) {
+      expect((error as Error).message).toMatch(/OAUTH_PROVIDERS_FILE/);
+      expect((error as Error).message).not.toContain('hunter2');
+    }
+  });
+
+  it('must be there', () => {
+    expect(() => readOAuthProviders(join(folder, 'none.json'), false)).toThrow(/OAUTH_PROVIDERS_FILE/);
+  });
+});
