@@ -15,6 +15,7 @@ import { Authenticated, CurrentPrincipal, type Principal } from '../common/acces
 import { Client, type ClientInfo } from '../common/client-info.js';
 import { IdPipe } from '../common/identifiers.js';
 import { PageQuery } from '../common/pagination.js';
+import { RateLimit } from '../common/rate-limit.js';
 import { Browser, type BrowserKey, BrowserKeyInterceptor } from './browser-key.js';
 import { IdentityList } from './identities.dto.js';
 import { IdentitiesService } from './identities.service.js';
@@ -43,6 +44,7 @@ export class IdentitiesController {
    * comes back to `returnTo` with `linked` or `error`.
    */
   @Post(':provider')
+  @RateLimit('sign-in')
   @UseInterceptors(BrowserKeyInterceptor)
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')

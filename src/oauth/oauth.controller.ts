@@ -16,6 +16,7 @@ import { ApiExtraModels, ApiFoundResponse, ApiOkResponse, ApiTags, refs } from '
 import type { Request } from 'express';
 import { Public } from '../common/access.js';
 import { Client, type ClientInfo } from '../common/client-info.js';
+import { RateLimit } from '../common/rate-limit.js';
 import { SessionTransport } from '../sessions/session-transport.interceptor.js';
 import { SessionResponse, SignInChallenge } from '../sessions/sessions.dto.js';
 import { Browser, type BrowserKey, BrowserKeyInterceptor } from './browser-key.js';
@@ -31,6 +32,7 @@ const ProviderAnswer = createParamDecorator((_: unknown, context: ExecutionConte
 @ApiTags('auth')
 @ApiExtraModels(SessionResponse, SignInChallenge)
 @Controller('v1/auth/oauth')
+@RateLimit('sign-in')
 @UseInterceptors(BrowserKeyInterceptor)
 export class OAuthController {
   constructor(private readonly oauth: OAuthService) {}
