@@ -128,9 +128,12 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
     let limit = FIRST_PAGE_EVENTS;
     for (;;) {
       if (this.stopped || this.live.get(stream.id) !== stream) return;
-      const events = await this.streams.read(stream.id, stream.position, limit);
+      const { position } = stream;
+      const events = await this.streams.read(stream.id, position, limit);
       if (events.length === 0) return;
       this.handOn(stream, events);
+      // The next event is there no more, and asking again would not bring it back.
+      if (stream.position === position) return;
       limit = nextPageEvents(events.length);
     }
   }

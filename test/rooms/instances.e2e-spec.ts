@@ -2,10 +2,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { Announcements } from '../../src/events/announcements.js';
 import type { StreamEvent } from '../../src/events/stream-event.js';
 import { StreamTail } from '../../src/events/stream-tail.js';
+import { Streams } from '../../src/events/streams.js';
 import { type Instance, startAtrium, type TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { createItem, type Person, registerUser } from '../support/people.js';
 import { closeSockets, connect, connectAndJoin, seqOf, type SocketClient } from '../support/sockets.js';
+import { until } from '../support/until.js';
 
 let app: TestApp;
 let elsewhere: Instance;
@@ -123,6 +125,24 @@ describe('Announcements are only hints', () => {
     for (const one of [late, inItem]) await one.barrier();
     expect(seqs(late)).toEqual(upTo(5));
     expect(inItem.events(`items/${item.id}`).map((event) => seqOf(event.cursor))).toEqual([2, 3, 4, 5]);
+  });
+
+  it('a hole in the stream, whoever made it, is not read round and round', async () => {
+    const client = await connectAndJoin(app, ada.token, room);
+    await createItem(ada);
+    await client.received(room, 1);
+    jest.spyOn(app.nest.get(Announcements), 'announce').mockImplementation(() => undefined);
+    const streams = app.nest.get(Streams);
+    const read = jest.spyOn(streams, 'read').mockResolvedValue([]); // nobody reads before the hole is there
+    for (const _ of upTo(3)) await createItem(ada);
+    await app.sql('DELETE FROM events WHERE stream_id = $1 AND seq = 2', [ada.workspaceId]);
+    read.mockRestore();
+    const counted = jest.spyOn(streams, 'read');
+    const heads = jest.spyOn(streams, 'heads');
+    await until('three sweeps', () => heads.mock.calls.length >= 3);
+    expect(counted.mock.calls.length).toBeLessThanOrEqual(3);
+    expect(counted).toHaveBeenCalled();
+    expect(seqs(client)).toEqual([1]); // never past the hole
   });
 
   it('of a stream that nobody follows here, they leave nothing behind', async () => {

@@ -98,7 +98,13 @@ describe.each([
     expect(server.isLagging).toBe(true);
     expect(watched.most).toBeGreaterThan(0);
     expect(watched.most).toBeLessThan(bound / 2 + FRAME + 2_000);
-    // It reads again: everything comes, each once, in order, and what is new as well.
+    // It reads again, by fits and starts: everything comes, each once, in order, and what is new as well.
+    for (let count = 20; count < COUNT; count += 20) {
+      slow.socket.resume();
+      await slow.waitFor('a few more', () => slow.events(room).length >= count);
+      slow.socket.pause(); // time for the server to send all that it would
+      for (let n = 0; n < 3; n++) await neighbour.barrier();
+    }
     slow.socket.resume();
     await slow.received(room, COUNT);
     await neighbour.send('publish', { room, type: 'note', data: {} });
@@ -153,6 +159,30 @@ describe.each([
     await slow.received(room, COUNT);
     expect(seqs(slow, room)).toEqual(all);
     expect(watched.most).toBeLessThan(bound / 2 + FRAME + 2_000);
+  });
+
+  it('that joins with much at hand is given what fits, not all of it', async () => {
+    const { ada, room } = await someone();
+    const { slow, server, watched } = await stall(ada, room);
+    const neighbour = await connectAndJoin(at(), ada.token, room);
+    const message = { room, type: 'note', data: 'x'.repeat(FRAME) };
+    // Until the kernel takes no more, and the reader does not lag yet or has just begun to.
+    while (server.socket.writableLength === 0) await neighbour.send('publish', message);
+    const recent = neighbour.events(room).slice(-20);
+    const id = slow.post('join', { room, after: recent[0]?.cursor });
+    await until('lagging', () => server.isLagging);
+    for (let n = 0; n < 3; n++) await neighbour.barrier();
+    expect(watched.most).toBeLessThan(bound / 2 + FRAME + 2_000);
+    slow.socket.resume();
+    await slow.reply(id);
+    const since = () => {
+      const joined = slow.frames.findIndex((frame) => frame.id === id);
+      return slow.frames.slice(joined).filter(({ event }) => event === 'event');
+    };
+    await slow.waitFor('what follows', () => since().length >= recent.length - 1);
+    await slow.barrier();
+    const heard = since();
+    expect(heard.map(({ data }) => data.cursor)).toEqual(recent.slice(1).map(({ cursor }) => cursor));
   });
 
   it('is asked for no more either: its frames wait until it has read the answers', async () => {
