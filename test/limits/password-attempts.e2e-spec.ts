@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import type { Passwords as PasswordsType } from '../../src/accounts/passwords.js';
 import { Passwords } from '../../src/accounts/passwords.js';
+import { PURGE_ATTEMPTS } from '../../src/rate-limits/password-attempts.sql.js';
 import { type Instance, startAtrium, type TestApp } from '../support/app.js';
 import { type Answer, http, type ProblemAnswer } from '../support/http.js';
 import { PASSWORD, type Person, registerUser } from '../support/people.js';
@@ -63,7 +63,7 @@ async function owner(): Promise<Person> {
 
 /** Counts the passwords that an instance looks at. */
 function countHashing(instance: Instance): () => number {
-  const passwords: PasswordsType = instance.nest.get(Passwords, { strict: false });
+  const passwords = instance.nest.get(Passwords, { strict: false });
   const matches = passwords.matches.bind(passwords);
   let count = 0;
   passwords.matches = (hash, password) => {
@@ -234,6 +234,24 @@ describe('The owner of an account', () => {
 });
 
 describe('What is kept of attempts', () => {
+  it('goes when it is of no more use; where an account signs in is remembered for longer', async () => {
+    const person = await owner();
+    await fail(`${randomUUID()}@example.com`, STRANGER);
+    const kinds = async () => {
+      await app.sql(PURGE_ATTEMPTS.text);
+      const rows = await app.sql<{ kind: string }>('SELECT kind FROM password_attempts ORDER BY kind');
+      return rows.map(({ kind }) => kind);
+    };
+    const before = await kinds();
+    await app.sql(`UPDATE password_attempts SET last_at = last_at - interval '3 days'`);
+    expect(before.length).toBeGreaterThan(3);
+    // The login of the registration, and the one at home.
+    expect(await kinds()).toEqual(['pair', 'pair']);
+    await app.sql(`UPDATE password_attempts SET signed_in_at = signed_in_at - interval '181 days'`);
+    expect(await kinds()).toEqual([]);
+    expect((await login(person.user.email, PASSWORD, HOME)).status).toBe(200);
+  });
+
   it('names neither an account nor an address', async () => {
     await fail('somebody@example.com', STRANGER);
     const [row] = await app.sql<{ text: string }>(
