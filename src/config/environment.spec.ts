@@ -148,3 +148,44 @@ describe('Production', () => {
     expect(problemsOf({ NODE_ENV: 'production', CORS_ORIGINS: '*' })).toHaveLength(3);
   });
 });
+
+describe('Mail in production', () => {
+  const mail = {
+    ...production,
+    SMTP_URL: 'smtps://user:hunter2@mail.internal',
+    PUBLIC_URL: 'https://app.example.com',
+    MAIL_FROM: 'Example <no-reply@example.com>',
+  };
+
+  it('is sent from the team’s own addresses', () => {
+    expect(problemsOf(mail)).toEqual([]);
+  });
+
+  it.each<[what: string, change: Variables, name: string]>([
+    ['links to nowhere', { PUBLIC_URL: undefined }, 'PUBLIC_URL'],
+    ['links without TLS', { PUBLIC_URL: 'http://app.example.com' }, 'PUBLIC_URL'],
+    ['the default sender', { MAIL_FROM: undefined }, 'MAIL_FROM'],
+    [
+      'registration by mail without a mail server',
+      { SMTP_URL: undefined, REGISTRATION_CONFIRMATION: 'email' },
+      'SMTP_URL',
+    ],
+  ])('is refused with %s', (_, change, name) => {
+    const problems = problemsOf({ ...mail, ...change });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(new RegExp(`^${name} must .*in production`));
+    expect(problems[0]).not.toContain('hunter2');
+  });
+
+  it.each([
+    ['PUBLIC_URL', 'https://app.example.com/'],
+    ['PUBLIC_URL', 'https://app.example.com/#x'],
+    ['PUBLIC_URL', 'https://user@app.example.com'],
+    ['SMTP_URL', 'https://mail.internal'],
+    ['MAIL_FROM', 'a@example.com, b@example.com'],
+    ['MAIL_FROM', 'Example <a@example.com>\r\nBcc: b@example.com'],
+    ['REGISTRATION_CONFIRMATION', 'maybe'],
+  ])('%s=%j is refused', (name, value) => {
+    expect(problemsOf({ [name]: value })[0]).toMatch(new RegExp(`^${name} must `));
+  });
+});

@@ -303,6 +303,10 @@ function unsafeInProduction(environment: Environment): string[] {
   if (environment.CORS_ORIGINS.includes('*'))
     problems.push('CORS_ORIGINS must not be * in production: list the origins of your web apps');
   if (environment.SMTP_URL) problems.push(...unfitForMail(environment));
+  else if (environment.REGISTRATION_CONFIRMATION === 'email')
+    problems.push(
+      'SMTP_URL must be set in production when REGISTRATION_CONFIRMATION=email: nobody could register',
+    );
   if (environment.OAUTH_PROVIDERS_FILE) problems.push(...unfitForProviders(environment));
   return problems;
 }
