@@ -2,13 +2,13 @@ import { ConsoleLogger, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
-import helmet from 'helmet';
 import { AppModule } from './app.module.js';
 import { jsonBody } from './common/body.js';
 import { AtriumHttpAdapter } from './common/http-adapter.js';
 import { Lifecycle } from './common/lifecycle.js';
 import { ProblemFilter } from './common/problem.filter.js';
 import { requestId } from './common/request-id.js';
+import { securityHeaders } from './common/security-headers.js';
 import { ValidationPipe } from './common/validation.pipe.js';
 import type { AtriumConfig } from './config/config.js';
 import { databaseProblem } from './database/database-problem.js';
@@ -43,6 +43,8 @@ export async function createApplication(
   const app = await NestFactory.create<NestExpressApplication>(root, new AtriumHttpAdapter(), {
     bodyParser: false,
     logger,
+    // A failed start is the caller's to clean up after.
+    abortOnError: false,
   });
   app.disable('x-powered-by');
   app.disable('etag'); // versions are the only entity tags
@@ -53,7 +55,7 @@ export async function createApplication(
     next();
   });
   app.use(requestId);
-  app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
+  app.use(securityHeaders());
   const open = config.http.corsOrigins.includes('*');
   app.enableCors({
     origin: open ? '*' : [...config.http.corsOrigins],
