@@ -11,7 +11,7 @@ import { until } from '../support/until.js';
 const SMALL = 65_536;
 const LARGE = 1_048_576;
 /** More than the kernel's buffers take for a reader that never reads. */
-const BYTES = 16_000_000;
+const BYTES = 12_000_000;
 const FRAME = 50_000;
 const COUNT = BYTES / FRAME;
 
