@@ -7,7 +7,11 @@ const ACCEPTABLE = /^[\w.:-]{1,128}$/;
 const ID = Symbol('request id');
 
 /** Gives every request an id, the caller's `X-Request-Id` if it sent a fit one, and answers with it. */
-export function requestId(request: Request & { [ID]?: string }, response: Response, next: NextFunction): void {
+export function requestId(
+  request: Request & { [ID]?: string },
+  response: Response,
+  next: NextFunction,
+): void {
   const given = request.headers['x-request-id'];
   const id = typeof given === 'string' && ACCEPTABLE.test(given) ? given : randomUUID();
   request[ID] = id;
