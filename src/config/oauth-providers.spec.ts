@@ -1,7 +1,9 @@
+import 'reflect-metadata';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { ConfigurationError, readEnvironment } from './environment.js';
 import { readOAuthProviders } from './oauth-providers.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'atrium-providers-'));
@@ -78,5 +80,43 @@ describe('The file of providers', () => {
 
   it('must be there', () => {
     expect(() => readOAuthProviders(join(folder, 'none.json'), false)).toThrow(/OAUTH_PROVIDERS_FILE/);
+  });
+});
+
+describe('In production, with providers,', () => {
+  const production = {
+    NODE_ENV: 'production',
+    DATABASE_URL: 'postgresql://atrium@db.internal/atrium',
+    TOKEN_SECRET: 'a-secret-that-nobody-else-has-0123456789',
+    OAUTH_PROVIDERS_FILE: 'providers.json',
+    PUBLIC_URL: 'https://atrium.example.com',
+    OAUTH_RETURN_URLS: 'https://app.example.com/in, com.example.app:/in, http://localhost:5173/in',
+  };
+  const problemsOf = (change: Record<string, string>): readonly string[] => {
+    try {
+      readEnvironment({ ...production, ...change });
+      return [];
+    } catch (error) {
+      if (error instanceof ConfigurationError) return error.problems;
+      throw error;
+    }
+  };
+
+  it('the start is fine over https and on this machine', () => {
+    expect(problemsOf({})).toEqual([]);
+  });
+
+  it.each([
+    ['PUBLIC_URL', 'http://atrium.example.com'],
+    ['OAUTH_RETURN_URLS', 'http://app.example.com/in'],
+    ['OAUTH_RETURN_URLS', 'http://localhost.example.com/in'],
+    ['OAUTH_RETURN_URLS', 'https://app.example.com@evil.example/in'],
+    ['OAUTH_RETURN_URLS', 'https://app.example.com/in#here'],
+    ['OAUTH_RETURN_URLS', 'javascript:alert(1)'],
+    ['OAUTH_RETURN_URLS', '//app.example.com/in'],
+  ])('it is refused with %s=%s', (name, value) => {
+    const problems = problemsOf({ [name]: value });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(new RegExp(`^${name} must `));
   });
 });

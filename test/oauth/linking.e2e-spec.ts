@@ -163,11 +163,13 @@ describe('Unlinking an identity', () => {
     const alone = await client.delete(`/v1/me/identities/${id}`);
     expect([alone.status, alone.body.code]).toEqual([409, 'last_sign_in_method']);
 
-    await link({ http: client } as Person, someone());
-    const ids = (await list(client)).data.map((identity) => identity.id);
-    expect(ids).toHaveLength(2);
-    const answers = await Promise.all(ids.map((each) => client.delete(`/v1/me/identities/${each}`)));
-    expect(answers.map(({ status }) => status).sort()).toEqual([204, 409]);
+    for (let round = 0; round < 10; round++) {
+      await link({ http: client } as Person, someone());
+      const ids = (await list(client)).data.map((identity) => identity.id);
+      expect(ids).toHaveLength(2);
+      const answers = await Promise.all(ids.map((each) => client.delete(`/v1/me/identities/${each}`)));
+      expect(answers.map(({ status }) => status).sort()).toEqual([204, 409]);
+    }
     expect(await app.sql('SELECT 1 FROM identities WHERE user_id = $1', [user.id])).toHaveLength(1);
   });
 
