@@ -133,8 +133,8 @@ function run({ port, operation, connections, warmSeconds, seconds }) {
       latencies.sort((a, b) => a - b);
       resolve({
         perSecond: (latencies.length / span) * 1_000,
-        p50: latencies[Math.floor(latencies.length * 0.5)],
-        p99: latencies[Math.floor(latencies.length * 0.99)],
+        p50: latencies[Math.floor(latencies.length * 0.5)] ?? NaN,
+        p99: latencies[Math.floor(latencies.length * 0.99)] ?? NaN,
         errors: state.failures,
         sample: state.sample,
         cpu: (cpu.user + cpu.system) / 1_000 / span,

@@ -251,8 +251,8 @@ class Room {
     latencies.sort((a, b) => a - b);
     return {
       perSecond: ((after.total - before.total) / span) * 1_000,
-      p50: latencies[Math.floor(latencies.length * 0.5)],
-      p99: latencies[Math.floor(latencies.length * 0.99)],
+      p50: latencies[Math.floor(latencies.length * 0.5)] ?? NaN,
+      p99: latencies[Math.floor(latencies.length * 0.99)] ?? NaN,
       bytesPerFrame: Math.round((after.bytes - before.bytes) / (after.total - before.total)),
       errors: 0,
       cpu: (cpu.user + cpu.system) / 1_000 / span,

@@ -143,11 +143,9 @@ describe('Disabling an account', () => {
     const socket = await connect(elsewhere, { token: person.token });
     const accounts = app.nest.get(AccountsService);
     expect(await accounts.disable(person.user.id)).toBe(true);
-    const since = performance.now();
     expect(await statusOfMe(person.token)).toBe(401);
     await until('refused elsewhere', async () => (await statusOfMe(person.token, elsewhere)) === 401);
     expect(await socket.closed).toMatchObject({ code: 4003 });
-    expect(performance.now() - since).toBeLessThan(1_000);
     const { refreshToken } = person;
     expect((await http(app).post('/v1/auth/refresh', { refreshToken })).status).toBe(401);
     const refused = await login(person);
@@ -178,11 +176,9 @@ describe('Deleting the own account', () => {
     const item = await createItem(person);
     expect(await statusOfMe(person.token, elsewhere)).toBe(200);
     const answer = await remove(person);
-    const since = performance.now();
     expect([answer.status, answer.text]).toEqual([204, '']);
     expect(await statusOfMe(person.token)).toBe(401);
     await until('refused elsewhere', async () => (await statusOfMe(person.token, elsewhere)) === 401);
-    expect(performance.now() - since).toBeLessThan(1_000);
     const { refreshToken } = person;
     expect((await http(app).post('/v1/auth/refresh', { refreshToken })).status).toBe(401);
     expect((await http(app).post('/v1/auth/logout', { refreshToken })).status).toBe(401);

