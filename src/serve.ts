@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createApplication } from './application.js';
 import { Lifecycle } from './common/lifecycle.js';
 import { type AtriumConfig, loadConfig } from './config/config.js';
-import { ConfigurationError } from './config/environment.js';
+import { ConfigurationError } from './config/configuration-error.js';
 import { type EmbeddedServer, startEmbedded } from './database/embedded.js';
 
 /** How often, while draining, connections are closed on which nothing is asked any more. */

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
-import { type Environment, readEnvironment } from './environment.js';
+import type { Environment } from './environment.js';
 import { type OAuthProviderSettings, readOAuthProviders } from './oauth-providers.js';
+import { readEnvironment } from './read-environment.js';
 import { readTokenKeys, type TokenKey } from './token-keys.js';
 import { readTrustedProxies, type TrustedProxies } from './trusted-proxies.js';
 
@@ -130,7 +131,7 @@ export class AtriumConfig {
 
 /**
  * Builds the configuration from environment variables, whole or not at all.
- * @throws {import('./environment.js').ConfigurationError}
+ * @throws {import('./configuration-error.js').ConfigurationError}
  */
 export function loadConfig(source: Readonly<Record<string, string | undefined>>): AtriumConfig {
   return new AtriumConfig(readEnvironment(source));

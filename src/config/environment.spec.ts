@@ -1,6 +1,8 @@
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
-import { ConfigurationError, DEVELOPMENT_SECRET, readEnvironment } from './environment.js';
+import { ConfigurationError } from './configuration-error.js';
+import { DEVELOPMENT_SECRET } from './environment.js';
+import { readEnvironment } from './read-environment.js';
 
 type Variables = Record<string, string | undefined>;
 

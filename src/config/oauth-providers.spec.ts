@@ -3,8 +3,9 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { ConfigurationError, readEnvironment } from './environment.js';
+import { ConfigurationError } from './configuration-error.js';
 import { readOAuthProviders } from './oauth-providers.js';
+import { readEnvironment } from './read-environment.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'atrium-providers-'));
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { ConfigurationError } from './environment.js';
+import { ConfigurationError } from './configuration-error.js';
 
 /** How to speak to a provider: OpenID Connect, with Microsoft's ways or not, or GitHub's OAuth 2.0. */
 export type OAuthProviderKind = 'openid' | 'microsoft' | 'github';

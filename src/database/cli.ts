@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { resolve } from 'node:path';
 import { DataSource } from 'typeorm';
-import { ConfigurationError } from '../config/environment.js';
+import { ConfigurationError } from '../config/configuration-error.js';
 import { type DatabaseSettings, dataSourceOptions } from './data-source.js';
 import { EmbeddedServerError, startEmbedded } from './embedded.js';
 import { nameWords, writeMigration } from './migration-files.js';

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { ConfigurationError } from '../config/environment.js';
+import { ConfigurationError } from '../config/configuration-error.js';
 import { loadConfig } from '../config/config.js';
 
 /** The part of the configuration that the database's commands need. */

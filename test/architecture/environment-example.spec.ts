@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { getMetadataStorage } from 'class-validator';
-import { Environment, readEnvironment } from '../../src/config/environment.js';
+import { Environment } from '../../src/config/environment.js';
+import { readEnvironment } from '../../src/config/read-environment.js';
 
 /** What the text of a variable must say of its unit, by the end of its name. */
 const units: [ending: string, unit: RegExp][] = [

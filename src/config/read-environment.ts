@@ -1,0 +1,36 @@
+import { plainToInstance } from 'class-transformer';
+import { getMetadataStorage, validateSync } from 'class-validator';
+import { ConfigurationError } from './configuration-error.js';
+import { Environment } from './environment.js';
+import { unsafeInProduction } from './production-rules.js';
+
+/** Never repeated in a message. */
+const SECRETS = new Set(['TOKEN_SECRET', 'DATABASE_URL', 'SMTP_URL']);
+
+/** Every property of `Environment`: each has a rule, and those without a default show by nothing else. */
+const NAMES = new Set(
+  getMetadataStorage()
+    .getTargetValidationMetadatas(Environment, '', false, false)
+    .map(({ propertyName }) => propertyName),
+);
+
+/**
+ * Reads and validates the variables. An empty string counts as not set, as `.env` files leave it.
+ * @throws {ConfigurationError} naming every wrong variable at once
+ */
+export function readEnvironment(source: Readonly<Record<string, string | undefined>>): Environment {
+  const set = Object.fromEntries(
+    [...NAMES]
+      .map((name) => [name, source[name]] as const)
+      .filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const environment = plainToInstance(Environment, set, { exposeDefaultValues: true });
+  const problems = validateSync(environment).map((error) => {
+    const shown = SECRETS.has(error.property) ? '' : ` (it is ${JSON.stringify(set[error.property])})`;
+    // Decorators apply from the bottom up: the last message is that of the first, the most basic rule.
+    return `${error.property} ${Object.values(error.constraints ?? {}).at(-1) ?? 'is wrong'}${shown}`;
+  });
+  if (environment.NODE_ENV === 'production') problems.push(...unsafeInProduction(environment));
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return environment;
+}
