@@ -1,7 +1,9 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { normalizeIp } from '@nestjs/throttler';
 import type { Request } from 'express';
+import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
+import proxyAddr from 'proxy-addr';
 import { requestIdOf } from './request-id.js';
 
 /** Where a request came from, for session lists, throttling and the audit trail. */
@@ -20,8 +22,19 @@ const MAX_USER_AGENT = 512;
 
 /** The IP address of a client: the peer's or, through proxies named by `TRUST_PROXY`, what they say. */
 export function addressOf(request: Request): string {
-  const { ip } = request;
-  const address = ip !== undefined && isIP(ip) !== 0 ? ip : request.socket.remoteAddress;
+  return known(request.ip, request);
+}
+
+/** {@link addressOf} for a request that Express does not see. @param trust its own `trust proxy fn` */
+export function handshakeAddressOf(
+  request: IncomingMessage,
+  trust: (address: string, hop: number) => boolean,
+): string {
+  return known(proxyAddr(request, trust), request);
+}
+
+function known(told: string | undefined, { socket }: IncomingMessage): string {
+  const address = told !== undefined && isIP(told) !== 0 ? told : socket.remoteAddress;
   // An IPv4 peer of a socket that listens to both families.
   return address?.replace(/^::ffff:(?=[\d.]+$)/, '') ?? 'unknown';
 }

@@ -69,6 +69,10 @@ export class AtriumConfig {
     readonly bufferLimitBytes: number;
     readonly roomLimit: number;
     readonly framesPerSecond: number;
+    /** Open at once at this instance; no bound with rate limits off. */
+    readonly perPrincipal: number;
+    /** Of one IPv4 address, or one /64 of IPv6. */
+    readonly perAddress: number;
   };
 
   constructor(env: Environment) {
@@ -125,6 +129,8 @@ export class AtriumConfig {
       bufferLimitBytes: env.SOCKET_BUFFER_LIMIT_BYTES,
       roomLimit: env.SOCKET_ROOM_LIMIT,
       framesPerSecond: env.SOCKET_FRAME_RATE,
+      perPrincipal: env.RATE_LIMIT ? env.SOCKETS_PER_PRINCIPAL : Infinity,
+      perAddress: env.RATE_LIMIT ? env.SOCKETS_PER_ADDRESS : Infinity,
     };
   }
 }

@@ -181,6 +181,12 @@ export class Environment {
   @WholeNumber({ of: 'a whole number of rooms', min: 1, max: 10_000 })
   SOCKET_ROOM_LIMIT = 100;
 
+  @WholeNumber({ of: 'a whole number of sockets', min: 1, max: 1_000_000 })
+  SOCKETS_PER_PRINCIPAL = 2_000;
+
+  @WholeNumber({ of: 'a whole number of sockets', min: 1, max: 1_000_000 })
+  SOCKETS_PER_ADDRESS = 20_000;
+
   @WholeNumber({ of: 'frames per second', min: 1, max: 100_000 })
   SOCKET_FRAME_RATE = 100;
 }

@@ -16,7 +16,7 @@ export const CloseCode = {
   TOKEN_EXPIRED: 4210,
   /** The client does not speak this protocol. */
   PROTOCOL_ERROR: 4400,
-  /** Too many frames: slow down, then reconnect. */
+  /** Too many frames, or sockets: slow down, then reconnect. */
   TOO_MANY_FRAMES: 4429,
 } as const;
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];

@@ -1,12 +1,15 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import type { Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
 import { newId } from '../common/identifiers.js';
 import { AtriumConfig } from '../config/config.js';
 import { CloseCode } from './close-codes.js';
 import { Connection } from './connection.js';
 import { Outbox } from './outbox.js';
+import { TooManyConnections } from './rooms.errors.js';
+import { Tally } from './tally.js';
 
 /** How often the one timer looks at every connection. */
 const ROUND_MS = 1_000;
@@ -21,6 +24,8 @@ const CLOSING_MS = 2_000;
 @Injectable()
 export class Connections implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly byClient = new Map<WebSocket, Connection>();
+  private readonly byNetwork = new Tally();
+  private readonly byPrincipal = new Tally();
   private readonly outbox = new Outbox();
   private timer: NodeJS.Timeout | undefined;
   private whenEmpty: (() => void) | undefined;
@@ -38,7 +43,8 @@ export class Connections implements OnApplicationBootstrap, OnApplicationShutdow
     clearInterval(this.timer);
   }
 
-  open(client: WebSocket, socket: Socket): Connection {
+  /** @param network whose it is, as addresses are counted */
+  open(client: WebSocket, socket: Socket, network: string): Connection {
     const { bufferLimitBytes } = this.config.sockets;
     const connection = new Connection(
       newId(),
@@ -49,7 +55,27 @@ export class Connections implements OnApplicationBootstrap, OnApplicationShutdow
       bufferLimitBytes,
     );
     this.byClient.set(client, connection);
+    this.byNetwork.add(network);
+    client.once('close', () => this.byNetwork.remove(network));
     return connection;
+  }
+
+  /** Whether one more socket of this network would be too many. */
+  isFull(network: string): boolean {
+    return this.byNetwork.of(network) >= this.config.sockets.perAddress;
+  }
+
+  /**
+   * Says whose a socket is.
+   * @throws {TooManyConnections}
+   */
+  claim(connection: Connection, principal: Principal): void {
+    if (!connection.principal) {
+      const { perPrincipal } = this.config.sockets;
+      if (this.byPrincipal.of(principal.id) >= perPrincipal) throw new TooManyConnections(perPrincipal);
+      this.byPrincipal.add(principal.id);
+    }
+    connection.principal = principal;
   }
 
   of(client: WebSocket): Connection | undefined {
@@ -57,6 +83,8 @@ export class Connections implements OnApplicationBootstrap, OnApplicationShutdow
   }
 
   remove(client: WebSocket): void {
+    const principal = this.byClient.get(client)?.principal;
+    if (principal) this.byPrincipal.remove(principal.id);
     this.byClient.delete(client);
     if (this.byClient.size === 0) this.whenEmpty?.();
   }

@@ -1,9 +1,11 @@
 import type { INestApplication, WsMessageHandler } from '@nestjs/common';
 import { WsAdapter } from '@nestjs/platform-ws';
+import type { Express } from 'express';
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Observable } from 'rxjs';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { handshakeAddressOf, networkOf } from '../common/client-info.js';
 import { Lifecycle } from '../common/lifecycle.js';
 import { AtriumConfig } from '../config/config.js';
 import { Connections } from './connections.js';
@@ -16,6 +18,11 @@ const PATH = /^\/ws(?:\/([a-z]{1,32}\/[0-9a-f-]{36}))?\/?$/;
 export const roomOfPath = (request: IncomingMessage): string | undefined =>
   PATH.exec((request.url ?? '').split('?', 1)[0] ?? '')?.[1];
 
+const networks = new WeakMap<IncomingMessage, string>();
+
+/** Whose a handshake is, as addresses are counted; known once the adapter has let it through. */
+export const networkOfHandshake = (request: IncomingMessage): string => networks.get(request) ?? 'unknown';
+
 /**
  * Nest's `ws` adapter with what a public socket needs: rooms in the path, an `Origin` check at the handshake,
  * bounds, and frames handled in order, none dropped silently. Compression is off: it costs memory and a
@@ -26,8 +33,12 @@ export class RoomsAdapter extends WsAdapter {
   private readonly lifecycle: Lifecycle;
   private readonly connections: Connections;
 
+  private readonly trustProxy: (address: string, hop: number) => boolean;
+
   constructor(app: INestApplication) {
     super(app);
+    const express = app.getHttpAdapter().getInstance() as Express;
+    this.trustProxy = express.get('trust proxy fn') as typeof this.trustProxy;
     this.config = app.get(AtriumConfig);
     this.lifecycle = app.get(Lifecycle);
     this.connections = app.get(Connections);
@@ -64,7 +75,10 @@ export class RoomsAdapter extends WsAdapter {
   private refusal(request: IncomingMessage): number | undefined {
     if (!PATH.test((request.url ?? '').split('?', 1)[0] ?? '')) return 404;
     if (this.lifecycle.draining) return 503;
-    return this.isFromHome(request) ? undefined : 403;
+    if (!this.isFromHome(request)) return 403;
+    const network = networkOf(handshakeAddressOf(request, this.trustProxy));
+    networks.set(request, network);
+    return this.connections.isFull(network) ? 429 : undefined;
   }
 
   /** A browser names the page's origin, other clients name none. */
@@ -76,8 +90,12 @@ export class RoomsAdapter extends WsAdapter {
   }
 }
 
+/** Seconds until it is worth another attempt. */
+const RETRY_AFTER: Readonly<Record<number, number>> = { 429: 10, 503: 1 };
+
 function refuse(socket: Duplex, status: number): void {
-  const retry = status === 503 ? 'Retry-After: 1\r\n' : '';
+  const seconds = RETRY_AFTER[status];
+  const retry = seconds === undefined ? '' : `Retry-After: ${seconds}\r\n`;
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n${retry}Content-Length: 0\r\n\r\n`,
   );

@@ -28,6 +28,13 @@ export class TooManyRooms extends Problem {
   }
 }
 
+/** `too_many_connections`: the bound on one principal's open sockets. */
+export class TooManyConnections extends Problem {
+  constructor(limit: number) {
+    super(429, 'too_many_connections', `You have ${limit} sockets open already; close one first.`);
+  }
+}
+
 /** `reserved_type`: only Atrium itself says such things. */
 export class ReservedType extends Problem {
   constructor(prefix: string) {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../common/access.js';
 import { newId } from '../common/identifiers.js';
-import { Unauthenticated, Unavailable } from '../common/problem.js';
+import { Problem, Unauthenticated, Unavailable } from '../common/problem.js';
 import { Clock } from '../common/clock.js';
 import { AtriumConfig } from '../config/config.js';
 import { EventAppends } from '../events/event-appends.js';
@@ -10,6 +10,7 @@ import { Authenticator } from '../sessions/authenticator.js';
 import { SessionRevoked } from '../sessions/sessions.errors.js';
 import { CloseCode } from './close-codes.js';
 import type { Connection } from './connection.js';
+import { Connections } from './connections.js';
 import { errorData } from './frame-problem.filter.js';
 import type { RoomGrant } from './room-authoriser.js';
 import { RoomDirectory } from './room-directory.js';
@@ -38,6 +39,7 @@ const MAX_ATTEMPTS = 5;
 export class RoomsService {
   constructor(
     private readonly authenticator: Authenticator,
+    private readonly connections: Connections,
     private readonly directory: RoomDirectory,
     private readonly hub: RoomHub,
     private readonly appends: EventAppends,
@@ -51,7 +53,7 @@ export class RoomsService {
     try {
       this.authenticate(connection, token);
     } catch (error) {
-      if (error instanceof Unauthenticated) connection.reply('error', errorData(error));
+      if (error instanceof Problem) connection.reply('error', errorData(error));
       else throw error;
     }
   }
@@ -60,6 +62,7 @@ export class RoomsService {
    * Takes a token, the first or a newer one before the last expires. Without a good first one the socket closes.
    * @throws {Unauthenticated}
    * @throws {OtherPrincipal}
+   * @throws {import('./rooms.errors.js').TooManyConnections}
    */
   authenticate(connection: Connection, token: string): void {
     let principal: Principal;
@@ -70,7 +73,12 @@ export class RoomsService {
       throw error;
     }
     if (connection.principal && connection.principal.id !== principal.id) throw new OtherPrincipal();
-    connection.principal = principal;
+    try {
+      this.connections.claim(connection, principal);
+    } catch (error) {
+      setImmediate(() => connection.close(CloseCode.TOO_MANY_FRAMES, 'too many connections'));
+      throw error;
+    }
     connection.reply('ready', {
       connectionId: connection.id,
       expiresAt: new Date(principal.expiresAt).toISOString(),

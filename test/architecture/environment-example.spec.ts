@@ -14,6 +14,8 @@ const units: [ending: string, unit: RegExp][] = [
   ['_SIZE', /\bconnections\b/],
   ['_ROOM_LIMIT', /\bmany rooms\b/],
   ['_PER_MINUTE', /\bper minute\b/],
+  ['_PER_PRINCIPAL', /\bmany sockets\b/],
+  ['_PER_ADDRESS', /\bmany sockets\b/],
   ['_RATE', /\bper second\b/],
   ['PORT', /\bTCP port\b/],
 ];
