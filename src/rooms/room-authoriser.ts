@@ -1,5 +1,7 @@
 import { applyDecorators, Injectable, SetMetadata } from '@nestjs/common';
 import type { Principal } from '../common/access.js';
+import type { Problem } from '../common/problem.js';
+import type { StreamEvent } from '../events/stream-event.js';
 
 export const ROOM_KIND = 'atrium:room-kind';
 
@@ -9,9 +11,20 @@ export interface RoomGrant {
   readonly streamId: string;
   /** Whether messages may be published, besides listening. */
   readonly mayPublish: boolean;
+  /** Why not, if it is something else than the role. */
+  readonly refusal?: () => Problem;
   /** The position of the stream as of which this was decided, read in the same statement. */
   readonly asOf: number;
 }
+
+/** What an event of a room takes from those who are in it. */
+export type RoomAccessChange =
+  /** Everybody hears it and then leaves the room. */
+  | { readonly kind: 'room-closed' }
+  /** One principal leaves the room before it. */
+  | { readonly kind: 'out-of-room'; readonly principalId: string }
+  /** What one principal may do there must be asked for again. */
+  | { readonly kind: 'role-changed'; readonly principalId: string };
 
 /** Decides who may join the rooms of one kind. */
 export interface RoomAuthoriser {
@@ -20,6 +33,12 @@ export interface RoomAuthoriser {
    * @returns `undefined` if there is no such room, or none that the principal may know of
    */
   authorise(principal: Principal, id: string): Promise<RoomGrant | undefined>;
+
+  /**
+   * What an event of one of these rooms takes from somebody; `undefined` for every event that takes nothing. Such an
+   * event is appended as one that takes access, and nobody but Atrium can publish events of its type.
+   */
+  accessChange?(event: StreamEvent): RoomAccessChange | undefined;
 }
 
 /**

@@ -2,7 +2,8 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService, Reflector } from '@nestjs/core';
 import type { Principal } from '../common/access.js';
 import { isId } from '../common/identifiers.js';
-import { ROOM_KIND, type RoomAuthoriser, type RoomGrant } from './room-authoriser.js';
+import type { StreamEvent } from '../events/stream-event.js';
+import { ROOM_KIND, type RoomAccessChange, type RoomAuthoriser, type RoomGrant } from './room-authoriser.js';
 import { RoomNotFound } from './rooms.errors.js';
 
 /** Finds the authoriser of a room among those that features have declared. */
@@ -34,5 +35,11 @@ export class RoomDirectory implements OnModuleInit {
     const grant = authoriser && rest.length === 0 && isId(id) && (await authoriser.authorise(principal, id));
     if (!grant) throw new RoomNotFound();
     return grant;
+  }
+
+  /** What an event takes from those who are in its room, as the feature says whose room it is. */
+  accessChange(event: StreamEvent): RoomAccessChange | undefined {
+    const { subject } = event;
+    return this.authorisers.get(subject.slice(0, subject.indexOf('/')))?.accessChange?.(event);
   }
 }

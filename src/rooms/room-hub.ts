@@ -10,7 +10,8 @@ import type { Connection } from './connection.js';
 import { CloseCode } from './close-codes.js';
 import { eventFrame, messageFrame } from './frame.js';
 import { isHeardInWorkspace, Room, Subscription, workspaceRoom } from './room.js';
-import type { RoomGrant } from './room-authoriser.js';
+import type { RoomAccessChange, RoomGrant } from './room-authoriser.js';
+import { RoomDirectory } from './room-directory.js';
 import { InvalidCursor } from './rooms.errors.js';
 
 const NONE: ReadonlyMap<string, Subscription> = new Map();
@@ -42,6 +43,7 @@ export class RoomHub implements OnModuleInit {
     private readonly tail: StreamTail,
     private readonly streams: Streams,
     private readonly epoch: Epoch,
+    private readonly directory: RoomDirectory,
   ) {}
 
   onModuleInit(): void {
@@ -125,44 +127,53 @@ export class RoomHub implements OnModuleInit {
   onEvents(stream: FollowedStream, events: readonly StreamEvent[]): void {
     const workspace = this.rooms.get(workspaceRoom(stream.id));
     for (const event of events) {
-      const change = accessChange(event);
+      const change = accessChange(event) ?? this.directory.accessChange(event);
       // Before the event itself: who loses the room hears nothing from here on.
-      if (change) this.changeAccess(stream, event.seq, change);
+      if (change) this.changeAccess(stream, event, change);
       if (workspace && isHeardInWorkspace(event.subject)) this.deliver(workspace, event);
       const room = this.rooms.get(event.subject);
       if (room && room !== workspace) this.deliver(room, event);
+      if (room && change?.kind === 'room-closed') this.putOut([room], 'room_closed');
     }
   }
 
   /** The history is another one: nobody can go on from where they were. */
   onReset(stream: FollowedStream): void {
-    this.putOut(stream, 'epoch_changed');
+    this.putOut(this.roomsOf(stream), 'epoch_changed');
   }
 
   onEnd(stream: FollowedStream): void {
-    this.putOut(stream, 'workspace_deleted');
+    this.putOut(this.roomsOf(stream), 'workspace_deleted');
   }
 
   /** A changed role needs no more than the new position: grants of before are asked for again when they are used. */
-  private changeAccess(stream: FollowedStream, seq: number, change: AccessChange): void {
+  private changeAccess(
+    stream: FollowedStream,
+    { seq, subject }: StreamEvent,
+    change: AccessChange | RoomAccessChange,
+  ): void {
     stream.accessSeq = seq;
-    if (change.kind === 'everybody-out') this.putOut(stream, 'workspace_deleted');
-    else if (change.kind === 'member-out')
-      this.putOut(
-        stream,
-        'membership_lost',
-        // Who was let in after this had happened is a member again.
-        ({ connection, grant }) => connection.principal?.id === change.principalId && grant.asOf < seq,
-      );
+    // Who was let in after this had happened is a member again.
+    const isTheirs = ({ connection, grant }: Subscription): boolean =>
+      'principalId' in change && connection.principal?.id === change.principalId && grant.asOf < seq;
+    if (change.kind === 'everybody-out') this.putOut(this.roomsOf(stream), 'workspace_deleted');
+    else if (change.kind === 'member-out') this.putOut(this.roomsOf(stream), 'membership_lost', isTheirs);
+    else if (change.kind === 'out-of-room') {
+      const room = this.rooms.get(subject);
+      if (room) this.putOut([room], 'removed', isTheirs);
+    }
+  }
+
+  private roomsOf(stream: FollowedStream): Room[] {
+    return [...this.rooms.values()].filter((room) => room.stream === stream);
   }
 
   private putOut(
-    stream: FollowedStream,
+    rooms: readonly Room[],
     code: string,
     concerns: (subscription: Subscription) => boolean = () => true,
   ): void {
-    for (const room of this.rooms.values()) {
-      if (room.stream !== stream) continue;
+    for (const room of rooms) {
       const frame = messageFrame('left', { room: room.name, code });
       for (const subscription of [...room.members].filter(concerns)) {
         subscription.connection.send(frame);

@@ -3,6 +3,7 @@ import { DiscoveryModule } from '@nestjs/core';
 import { EventsModule } from '../events/events.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { Connections } from './connections.js';
+import { Publisher } from './publisher.js';
 import { RoomDirectory } from './room-directory.js';
 import { RoomHub } from './room-hub.js';
 import { RoomsGateway } from './rooms.gateway.js';
@@ -11,6 +12,7 @@ import { RoomsService } from './rooms.service.js';
 /** Live delivery. Knows no feature: who may join what is declared by the features. */
 @Module({
   imports: [DiscoveryModule, EventsModule, SessionsModule],
-  providers: [Connections, RoomDirectory, RoomHub, RoomsGateway, RoomsService],
+  providers: [Connections, Publisher, RoomDirectory, RoomHub, RoomsGateway, RoomsService],
+  exports: [Publisher],
 })
 export class RoomsModule {}

@@ -1,38 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../common/access.js';
-import { newId } from '../common/identifiers.js';
-import { Problem, Unauthenticated, Unavailable } from '../common/problem.js';
-import { Clock } from '../common/clock.js';
+import { Problem, Unauthenticated } from '../common/problem.js';
 import { AtriumConfig } from '../config/config.js';
-import { EventAppends } from '../events/event-appends.js';
-import { cloudEventJson } from '../events/stream-event.js';
 import { Authenticator } from '../sessions/authenticator.js';
 import { SessionRevoked } from '../sessions/sessions.errors.js';
 import { CloseCode } from './close-codes.js';
 import type { Connection } from './connection.js';
 import { Connections } from './connections.js';
 import { errorData } from './frame-problem.filter.js';
-import type { RoomGrant } from './room-authoriser.js';
+import { Publisher } from './publisher.js';
 import { RoomDirectory } from './room-directory.js';
 import { RoomHub } from './room-hub.js';
 import type { JoinFrame, PublishFrame } from './rooms.dto.js';
-import { NotJoined, NotPublisher, OtherPrincipal, ReservedType, TooManyRooms } from './rooms.errors.js';
-
-/** First parts of the types that only Atrium's own events bear: nobody can pretend that a record changed. */
-const RESERVED = new Set([
-  'agent',
-  'invitation',
-  'item',
-  'job',
-  'lease',
-  'member',
-  'room',
-  'session',
-  'workspace',
-]);
-
-/** How often a message is tried while rights in its workspace change. */
-const MAX_ATTEMPTS = 5;
+import { NotJoined, OtherPrincipal, TooManyRooms } from './rooms.errors.js';
 
 /** What sockets may ask for. Answers go out on the connection before anything that follows from them. */
 @Injectable()
@@ -42,8 +22,7 @@ export class RoomsService {
     private readonly connections: Connections,
     private readonly directory: RoomDirectory,
     private readonly hub: RoomHub,
-    private readonly appends: EventAppends,
-    private readonly clock: Clock,
+    private readonly publisher: Publisher,
     private readonly config: AtriumConfig,
   ) {}
 
@@ -117,59 +96,19 @@ export class RoomsService {
 
   /**
    * Says something in a room: kept in the stream, or only to those who are there now.
-   * @throws {import('./rooms.errors.js').RoomNotFound}
-   * @throws {NotPublisher} if the principal may only listen
-   * @throws {ReservedType}
+   * @throws as {@link Publisher.publish}
    */
   async publish(connection: Connection, frame: PublishFrame): Promise<void> {
-    const { room, type, durable = true } = frame;
-    const principal = principalOf(connection);
-    const [kind = ''] = type.split('.');
-    if (RESERVED.has(kind)) throw new ReservedType(kind);
-    const subscription = this.hub.subscriptionsOf(connection).get(room);
-    let grant = subscription?.currentGrant;
-    // A refusal is not remembered: the role may have changed for the better.
-    if (!grant?.mayPublish) {
-      grant = await this.directory.authorise(principal, room);
-      if (subscription) subscription.grant = grant;
-    }
-    if (!grant.mayPublish) throw new NotPublisher();
-    if (durable) connection.reply('published', { cursor: await this.append(principal, grant, frame) });
-    else {
-      this.hub.broadcast(room, this.ephemeral(principal, grant, frame));
-      connection.reply('published', {});
-    }
-  }
-
-  /** Appends what the grant allows; if somebody's rights have changed since it was given, it is asked for again. */
-  private async append(principal: Principal, given: RoomGrant, frame: PublishFrame): Promise<string> {
-    const { room: subject, type, data } = frame;
-    let grant = given;
-    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-      if (!grant.mayPublish) throw new NotPublisher();
-      const { streamId, asOf } = grant;
-      const event = { streamId, subject, type, principalId: principal.id, data };
-      const appended = await this.appends.append(event, asOf);
-      if (appended) return this.hub.cursor(appended.seq);
-      grant = await this.directory.authorise(principal, subject);
-    }
-    throw new Unavailable('Rights in this workspace keep changing; nothing was published. Try again.');
-  }
-
-  private ephemeral(
-    principal: Principal,
-    { streamId }: RoomGrant,
-    { room, type, data }: PublishFrame,
-  ): string {
-    return cloudEventJson({
-      streamId,
-      id: newId(),
-      type,
-      subject: room,
-      principalId: principal.id,
-      time: new Date(this.clock.now()).toISOString(),
-      data: JSON.stringify(data),
-    });
+    const subscription = this.hub.subscriptionsOf(connection).get(frame.room);
+    const { cursor } = await this.publisher.publish(
+      principalOf(connection),
+      frame,
+      subscription?.currentGrant,
+      (grant) => {
+        if (subscription) subscription.grant = grant;
+      },
+    );
+    connection.reply('published', { cursor });
   }
 
   private closeUnauthenticated(connection: Connection, error: unknown): void {
