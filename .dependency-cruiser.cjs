@@ -7,17 +7,19 @@ const mayImport = {
   common: [],
   config: ['common'],
   database: ['common', 'config'],
+  // How instances tell each other; knows no feature.
+  bus: [...ground],
   audit: [...ground],
   mail: [...ground],
   accounts: [...ground, 'audit', 'mail', 'rate-limits'],
-  'rate-limits': [...ground],
-  sessions: [...ground, 'audit', 'accounts', 'rate-limits'],
+  'rate-limits': [...ground, 'bus'],
+  sessions: [...ground, 'bus', 'audit', 'accounts', 'rate-limits'],
   oauth: [...ground, 'audit', 'accounts', 'sessions'],
   mfa: [...ground, 'audit', 'accounts', 'sessions'],
   // Membership changes are events of the workspace's stream.
   workspaces: [...ground, 'audit', 'mail', 'accounts', 'sessions', 'events'],
-  events: [...ground],
-  rooms: [...ground, 'sessions', 'workspaces', 'events'],
+  events: [...ground, 'bus'],
+  rooms: [...ground, 'bus', 'sessions', 'workspaces', 'events'],
 };
 /** Beside the features: says who may join a workspace's room. */
 const registersRooms = ['workspaces'];

@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AccountsModule } from './accounts/accounts.module.js';
 import { AuditModule } from './audit/audit.module.js';
+import { BusModule } from './bus/bus.module.js';
 import { CommonModule } from './common/common.module.js';
 import type { AtriumConfig } from './config/config.js';
 import { ConfigModule } from './config/config.module.js';
@@ -25,6 +26,7 @@ export class AppModule {
         ConfigModule.register(config),
         CommonModule,
         DatabaseModule,
+        BusModule,
         EventsModule,
         AuditModule,
         MailModule,

@@ -17,9 +17,13 @@ export class AtriumConfig {
   readonly database: {
     /** `undefined`: start the embedded server. */
     readonly url: string | undefined;
+    /** Past a pooler, for the connection that listens; `undefined`: the same as `url`. */
+    readonly directUrl: string | undefined;
     readonly poolSize: number;
     readonly statementTimeoutMs: number;
   };
+  /** `undefined`: instances tell each other by PostgreSQL, and count by themselves. */
+  readonly redis: { readonly urls: readonly string[]; readonly prefix: string } | undefined;
   readonly tokens: {
     readonly secret: string;
     /** Key pairs instead of the secret; none by default. */
@@ -84,9 +88,12 @@ export class AtriumConfig {
     this.apiDocs = env.API_DOCS;
     this.database = {
       url: env.DATABASE_URL,
+      directUrl: env.DATABASE_DIRECT_URL,
       poolSize: env.DATABASE_POOL_SIZE,
       statementTimeoutMs: env.DATABASE_STATEMENT_TIMEOUT_MS,
     };
+    this.redis =
+      env.REDIS_URL === undefined ? undefined : { urls: env.REDIS_URL.split(','), prefix: env.REDIS_PREFIX };
     this.tokens = {
       secret: env.TOKEN_SECRET,
       keys: env.TOKEN_KEYS_FILE ? readTokenKeys(env.TOKEN_KEYS_FILE) : [],

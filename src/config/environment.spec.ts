@@ -33,6 +33,10 @@ describe('A wrong variable stops the start and says its name and the mend', () =
     ['PORT', '-1', 'must be a port number from 0 to 65535'],
     ['PORT', '80.5', 'must be a port number from 0 to 65535'],
     ['DATABASE_URL', 'mysql://localhost/atrium', 'must look like postgresql://user:password@host:5432/name'],
+    ['DATABASE_DIRECT_URL', 'db:5432', 'must look like postgresql://user:password@host:5432/name'],
+    ['REDIS_URL', 'localhost:6379', 'must look like redis://user:password@host:6379'],
+    ['REDIS_URL', 'redis://a:6379, redis://b:6379', 'must look like redis://user:password@host:6379'],
+    ['REDIS_PREFIX', 'a b', 'must be 1 to 64 letters, digits or any of'],
     ['DATABASE_POOL_SIZE', '1', 'must be at least 2'],
     ['DATABASE_POOL_SIZE', 'many', 'must be a whole number of connections'],
     ['DATABASE_STATEMENT_TIMEOUT_MS', '0', 'must be at least 100 ms'],
@@ -88,6 +92,7 @@ describe('A wrong variable stops the start and says its name and the mend', () =
     const told = [
       ...problemsOf({ TOKEN_SECRET: 'too-short-secret' }),
       ...problemsOf({ DATABASE_URL: 'atrium:hunter2@db.internal/atrium' }),
+      ...problemsOf({ DATABASE_DIRECT_URL: 'hunter2@db', REDIS_URL: 'hunter2@redis' }),
       ...problemsOf({ ...production, TOKEN_SECRET: 'too-short-secret', CORS_ORIGINS: '*', PORT: 'x' }),
     ].join('\n');
     expect(told).toContain('TOKEN_SECRET');

@@ -49,6 +49,23 @@ export class Environment {
   @Matches(/^postgres(ql)?:\/\/\S+$/, { message: 'must look like postgresql://user:password@host:5432/name' })
   DATABASE_URL?: string;
 
+  /** PostgreSQL itself, when DATABASE_URL is a pooler in transaction mode: nobody can listen through that. */
+  @IsOptional()
+  @Matches(/^postgres(ql)?:\/\/\S+$/, { message: 'must look like postgresql://user:password@host:5432/name' })
+  DATABASE_DIRECT_URL?: string;
+
+  /** Redis or Valkey; several, separated by commas, are nodes of one cluster. */
+  @IsOptional()
+  @Matches(/^rediss?:\/\/[^\s,]+(,rediss?:\/\/[^\s,]+)*$/, {
+    message:
+      'must look like redis://user:password@host:6379, or list nodes of a cluster, separated by commas',
+  })
+  REDIS_URL?: string;
+
+  /** What keys and channels in Redis begin with. */
+  @Matches(/^[\w.:-]{1,64}$/, { message: 'must be 1 to 64 letters, digits or any of . : _ -' })
+  REDIS_PREFIX = 'atrium';
+
   @WholeNumber({ of: 'a whole number of connections', min: 2, max: 500 })
   DATABASE_POOL_SIZE = 10;
 

@@ -1,12 +1,19 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Bus } from '../bus/bus.js';
 import { Clock } from '../common/clock.js';
+import { isId } from '../common/identifiers.js';
 import { AtriumConfig } from '../config/config.js';
 import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
 
 /** Told of sessions that have ended, once each. */
 export type RevocationListener = (sessionId: string) => void;
 
-const POLL_MS = 500;
+const POLL_MS = 450;
+/** With the bus, which tells at once, every so manyth look is enough; twice POLL_MS is still within a second. */
+const POLLS_WITH_BUS = 2;
+const CHANNEL = 'sessions';
+/** How many sessions that the bus tells of may wait to be looked at; with more, all are. */
+const MAX_TOLD = 1_000;
 /** A revocation becomes visible when its transaction commits, so each look reaches back this far. */
 const OVERLAP_SECONDS = 10;
 
@@ -15,9 +22,15 @@ const RECENTLY_REVOKED: Statement = {
   text: `SELECT id FROM sessions WHERE revoked_at > now() - make_interval(secs => $1::int)`,
 };
 
+const REVOKED_AMONG: Statement = {
+  name: 'sessions.revoked_among',
+  text: `SELECT id FROM sessions WHERE id = ANY($1::uuid[]) AND revoked_at IS NOT NULL`,
+};
+
 /**
  * Which sessions ended while their access tokens are still alive, kept in memory so that no request asks the
- * database. What this instance revokes counts at once; what others revoke is read every half second.
+ * database. What this instance revokes counts at once. Of what others revoke the bus tells, and the database has the
+ * say; without the bus, a look every half second finds it.
  */
 @Injectable()
 export class SessionRevocations implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -27,21 +40,30 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
   private readonly listeners: RevocationListener[] = [];
   private readonly memoryMs: number;
   private timer: NodeJS.Timeout | undefined;
+  private ticks = 0;
   private reading = false;
+  /** What the bus has told of and nobody has looked at. */
+  private readonly told = new Set<string>();
+  private checking = false;
   /** When the last look that succeeded began, in ms of `performance.now()`. */
   private lookedAt = 0;
 
   constructor(
     private readonly statements: PipelinedStatements,
     private readonly clock: Clock,
+    private readonly bus: Bus,
     config: AtriumConfig,
   ) {
     this.memoryMs = (config.tokens.accessTtlSeconds + OVERLAP_SECONDS) * 1_000;
+    bus.subscribe(CHANNEL, {
+      told: (entries) => void this.check([...entries.keys()]),
+      missed: () => void this.poll(),
+    });
   }
 
   async onApplicationBootstrap(): Promise<void> {
     await this.look(this.memoryMs / 1_000);
-    this.timer = setInterval(() => void this.poll(), POLL_MS).unref();
+    this.timer = setInterval(() => this.tick(), POLL_MS).unref();
   }
 
   onApplicationShutdown(): void {
@@ -57,11 +79,42 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
     this.listeners.push(listener);
   }
 
-  /** Ends a session on this instance, after its end was committed. */
+  /** Ends a session on this instance, after its end was committed, and lets the others know. */
   revoke(sessionId: string): void {
+    this.learn(sessionId);
+    this.bus.publish(CHANNEL, sessionId);
+  }
+
+  private learn(sessionId: string): void {
     if (this.revoked.has(sessionId)) return;
     this.revoked.set(sessionId, this.clock.now() + this.memoryMs);
     for (const listener of this.listeners) listener(sessionId);
+  }
+
+  private tick(): void {
+    if (!this.bus.isUp || this.ticks++ % POLLS_WITH_BUS === 0) void this.poll();
+  }
+
+  /** Asks the database of the sessions that somebody says have ended. */
+  private async check(sessionIds: readonly string[]): Promise<void> {
+    for (const id of sessionIds) if (isId(id) && !this.revoked.has(id)) this.told.add(id);
+    if (this.checking) return;
+    this.checking = true;
+    try {
+      while (this.told.size > 0) {
+        const ids = [...this.told];
+        this.told.clear();
+        if (ids.length > MAX_TOLD) await this.poll();
+        else
+          for (const { id } of await this.statements.run<{ id: string }>(REVOKED_AMONG, [ids]))
+            this.learn(id);
+      }
+    } catch (error) {
+      // The next look finds them.
+      this.logger.warn(`Cannot read revocations: ${(error as Error).message}`);
+    } finally {
+      this.checking = false;
+    }
   }
 
   private async poll(): Promise<void> {
@@ -82,7 +135,7 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
   private async look(seconds: number): Promise<void> {
     const begun = performance.now();
     for (const { id } of await this.statements.run<{ id: string }>(RECENTLY_REVOKED, [Math.ceil(seconds)]))
-      this.revoke(id);
+      this.learn(id);
     this.lookedAt = begun;
   }
 

@@ -4,6 +4,7 @@ import { PassportModule } from '@nestjs/passport';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AccountsModule } from '../accounts/accounts.module.js';
 import { AuditModule } from '../audit/audit.module.js';
+import { BusModule } from '../bus/bus.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { AccessTokens } from './access-tokens.js';
 import { AccessGuard } from './access.guard.js';
@@ -26,7 +27,14 @@ import { VerifiedTokens } from './verified-tokens.js';
 
 /** Who is calling: tokens, their rotation, the guard of every route, and revocation. */
 @Module({
-  imports: [DatabaseModule, PassportModule, TypeOrmModule.forFeature([Session]), AccountsModule, AuditModule],
+  imports: [
+    DatabaseModule,
+    BusModule,
+    PassportModule,
+    TypeOrmModule.forFeature([Session]),
+    AccountsModule,
+    AuditModule,
+  ],
   controllers: [AuthController, JwksController, MySessionsController],
   providers: [
     AccessTokens,

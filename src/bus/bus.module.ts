@@ -1,0 +1,20 @@
+import { Module } from '@nestjs/common';
+import { AtriumConfig } from '../config/config.js';
+import { Bus } from './bus.js';
+import { postgresDriver } from './postgres-driver.js';
+import { redisDriver } from './redis-driver.js';
+
+/** How instances tell each other what has happened. Knows no feature. */
+@Module({
+  providers: [{ provide: Bus, inject: [AtriumConfig], useFactory: createBus }],
+  exports: [Bus],
+})
+export class BusModule {}
+
+function createBus({ redis, database: { url, directUrl } }: AtriumConfig): Bus {
+  if (redis) return new Bus(redisDriver(redis));
+  const listenAt = directUrl ?? url;
+  if (listenAt === undefined)
+    throw new Error('The configuration has no database.url: start the embedded server first and set its url');
+  return new Bus(postgresDriver(listenAt));
+}
