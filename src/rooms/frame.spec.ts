@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { WebSocket, WebSocketServer } from 'ws';
 import { StreamEvent } from '../events/stream-event.js';
-import { encodeFrame, EventFrames, messageFrame } from './frame.js';
+import { encodeFrame, EventFrames, SOCKET_WIRE, messageFrame } from './frame.js';
 
 /** The text of a small frame. */
 const textOf = (frame: Buffer): string => frame.subarray(frame[1] === 126 ? 4 : 2).toString();
@@ -79,7 +79,7 @@ describe('The frames of a room', () => {
   });
 
   it('are built once for each event, however many sockets they go to', () => {
-    const frames = new EventFrames('items/1', ({ seq }) => `epoch-${seq}`);
+    const frames = new EventFrames(SOCKET_WIRE, 'items/1', ({ seq }) => `epoch-${seq}`);
     expect(frames.of(event)).toBe(frames.of(event));
     expect(JSON.parse(textOf(frames.of(event)))).toMatchObject({
       event: 'event',

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type { StreamEvent } from '../events/stream-event.js';
+import type { Wire } from './wire.js';
 
 /** The part of the `ws` package that puts a WebSocket header before a payload (RFC 6455, section 5.2). */
 interface Sender {
@@ -30,11 +31,15 @@ export function eventFrame(room: string, event: string, cursor?: string): Buffer
   return encodeFrame(`{"event":"event","data":{"room":"${room}",${position}"event":${event}}}`);
 }
 
-/** The frames of one room's events, each built once for as long as the event is at hand. */
+/** Frames of WebSockets. */
+export const SOCKET_WIRE: Wire = { message: messageFrame, event: eventFrame };
+
+/** The bytes of one room's events on one kind of wire, each built once for as long as the event is at hand. */
 export class EventFrames {
   private readonly frames = new WeakMap<StreamEvent, Buffer>();
 
   constructor(
+    private readonly wire: Wire,
     private readonly room: string,
     private readonly cursorOf: (event: StreamEvent) => string,
   ) {}
@@ -42,7 +47,7 @@ export class EventFrames {
   of(event: StreamEvent): Buffer {
     let frame = this.frames.get(event);
     if (!frame) {
-      frame = eventFrame(this.room, event.json, this.cursorOf(event));
+      frame = this.wire.event(this.room, event.json, this.cursorOf(event));
       this.frames.set(event, frame);
     }
     return frame;

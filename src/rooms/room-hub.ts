@@ -6,17 +6,17 @@ import type { StreamEvent } from '../events/stream-event.js';
 import { StreamTail } from '../events/stream-tail.js';
 import { nextPageEvents, PAGE_BYTES, Streams } from '../events/streams.js';
 import { type AccessChange, accessChange } from '../workspaces/workspaces.events.js';
-import type { Connection } from './connection.js';
 import { CloseCode } from './close-codes.js';
-import { eventFrame, messageFrame } from './frame.js';
 import { isHeardInWorkspace, Room, Subscription, workspaceRoom } from './room.js';
 import type { RoomAccessChange, RoomGrant } from './room-authoriser.js';
 import { RoomDirectory } from './room-directory.js';
 import { InvalidCursor } from './rooms.errors.js';
+import type { Subscriber } from './subscriber.js';
+import type { Wire } from './wire.js';
 
 const NONE: ReadonlyMap<string, Subscription> = new Map();
 
-/** What a socket learns when it has joined. */
+/** What a subscriber learns when it has joined. */
 export interface Joined {
   readonly room: string;
   /** Everything after it follows. */
@@ -28,7 +28,7 @@ export interface Joined {
 }
 
 /**
- * Hands the events of streams to the sockets that follow, in order, once. A socket that is behind, because it
+ * Hands the events of streams to the subscribers that follow, in order, once. One that is behind, because it
  * resumes or reads slowly, is not queued for: it keeps a position and catches up from the stream's recent
  * events or from the database, then goes live in the same turn in which nothing is missing any more.
  */
@@ -36,8 +36,8 @@ export interface Joined {
 export class RoomHub implements OnModuleInit {
   private readonly logger = new Logger(RoomHub.name);
   private readonly rooms = new Map<string, Room>();
-  /** The rooms of each socket, by name. */
-  private readonly subscriptions = new Map<Connection, Map<string, Subscription>>();
+  /** The rooms of each subscriber, by name. */
+  private readonly subscriptions = new Map<Subscriber, Map<string, Subscription>>();
 
   constructor(
     private readonly tail: StreamTail,
@@ -50,19 +50,19 @@ export class RoomHub implements OnModuleInit {
     this.tail.listen(this);
   }
 
-  /** The rooms that a socket is in, by name. */
-  subscriptionsOf(connection: Connection): ReadonlyMap<string, Subscription> {
-    return this.subscriptions.get(connection) ?? NONE;
+  /** The rooms that a subscriber is in, by name. */
+  subscriptionsOf(subscriber: Subscriber): ReadonlyMap<string, Subscription> {
+    return this.subscriptions.get(subscriber) ?? NONE;
   }
 
   /**
-   * Puts a socket into a room. Nothing is sent before {@link start}, so that the answer comes first.
-   * @param authorise asks whether the socket's principal may; thrown on when not
+   * Puts a subscriber into a room. Nothing is sent before {@link start}, so that the answer comes first.
+   * @param authorise asks whether the subscriber's principal may; thrown on when not
    * @param after the cursor to resume from
    * @throws {InvalidCursor}
    */
   async join(
-    connection: Connection,
+    subscriber: Subscriber,
     name: string,
     authorise: () => Promise<RoomGrant>,
     after: string | undefined,
@@ -77,7 +77,7 @@ export class RoomHub implements OnModuleInit {
       while (grant.asOf < stream.accessSeq) grant = await authorise();
       const room = this.rooms.get(name) ?? new Room(name, stream, (event) => this.cursor(event.seq));
       this.rooms.set(name, room);
-      const subscription = new Subscription(connection, room, grant, from.position);
+      const subscription = new Subscription(subscriber, room, grant, from.position);
       room.members.add(subscription);
       this.remember(subscription);
       const { position, ...rest } = from;
@@ -96,28 +96,29 @@ export class RoomHub implements OnModuleInit {
   leave(subscription: Subscription): void {
     if (!subscription.active) return;
     subscription.active = false;
-    const { room, connection } = subscription;
+    const { room, subscriber } = subscription;
     room.live.delete(subscription);
     room.members.delete(subscription);
     if (room.members.size === 0) this.rooms.delete(room.name);
-    const others = this.subscriptions.get(connection);
+    const others = this.subscriptions.get(subscriber);
     if (others?.get(room.name) === subscription) others.delete(room.name); // it may have joined again
-    if (others?.size === 0) this.subscriptions.delete(connection);
+    if (others?.size === 0) this.subscriptions.delete(subscriber);
     this.tail.unfollow(room.stream.id);
   }
 
-  /** Takes a socket out of all its rooms. */
-  leaveAll(connection: Connection): void {
-    for (const subscription of [...this.subscriptionsOf(connection).values()]) this.leave(subscription);
+  /** Takes a subscriber out of all its rooms. */
+  leaveAll(subscriber: Subscriber): void {
+    for (const subscription of [...this.subscriptionsOf(subscriber).values()]) this.leave(subscription);
   }
 
   /** Sends something that is not kept to everybody who is in the room now. */
   broadcast(name: string, event: string): void {
     const room = this.rooms.get(name);
     if (!room) return;
-    const frame = eventFrame(name, event);
+    const frameOn = once((wire) => wire.event(name, event));
     // Who lags misses it: that is what ephemeral means.
-    for (const { connection } of room.live) if (!connection.isLagging) connection.send(frame);
+    for (const { subscriber } of room.live)
+      if (!subscriber.isLagging) subscriber.send(frameOn(subscriber.wire));
   }
 
   cursor(seq: number): string {
@@ -154,8 +155,8 @@ export class RoomHub implements OnModuleInit {
   ): void {
     stream.accessSeq = seq;
     // Who was let in after this had happened is a member again.
-    const isTheirs = ({ connection, grant }: Subscription): boolean =>
-      'principalId' in change && connection.principal?.id === change.principalId && grant.asOf < seq;
+    const isTheirs = ({ subscriber, grant }: Subscription): boolean =>
+      'principalId' in change && subscriber.principal?.id === change.principalId && grant.asOf < seq;
     if (change.kind === 'everybody-out') this.putOut(this.roomsOf(stream), 'workspace_deleted');
     else if (change.kind === 'member-out') this.putOut(this.roomsOf(stream), 'membership_lost', isTheirs);
     else if (change.kind === 'out-of-room') {
@@ -174,20 +175,23 @@ export class RoomHub implements OnModuleInit {
     concerns: (subscription: Subscription) => boolean = () => true,
   ): void {
     for (const room of rooms) {
-      const frame = messageFrame('left', { room: room.name, code });
+      const frameOn = once((wire) => wire.message('left', { room: room.name, code }));
       for (const subscription of [...room.members].filter(concerns)) {
-        subscription.connection.send(frame);
+        const { subscriber } = subscription;
+        subscriber.send(frameOn(subscriber.wire));
         this.leave(subscription);
+        subscriber.roomLost();
       }
     }
   }
 
   private deliver(room: Room, event: StreamEvent): void {
     if (room.live.size === 0) return;
-    const frame = room.frames.of(event);
+    const frameOn = once((wire) => room.framesOn(wire).of(event));
     for (const subscription of room.live) {
-      if (subscription.connection.isLagging) this.setBack(subscription, event.seq - 1);
-      else subscription.connection.send(frame);
+      const { subscriber } = subscription;
+      if (subscriber.isLagging) this.setBack(subscription, event.seq - 1);
+      else subscriber.send(frameOn(subscriber.wire));
     }
   }
 
@@ -198,13 +202,13 @@ export class RoomHub implements OnModuleInit {
   }
 
   private remember(subscription: Subscription): void {
-    const { connection, room } = subscription;
-    const others = this.subscriptions.get(connection);
+    const { subscriber, room } = subscription;
+    const others = this.subscriptions.get(subscriber);
     if (others) others.set(room.name, subscription);
-    else this.subscriptions.set(connection, new Map([[room.name, subscription]]));
+    else this.subscriptions.set(subscriber, new Map([[room.name, subscription]]));
   }
 
-  /** Where a joining socket starts. */
+  /** Where a joining subscriber starts. */
   private async resolve(
     stream: FollowedStream,
     after: string | undefined,
@@ -221,11 +225,11 @@ export class RoomHub implements OnModuleInit {
   }
 
   private async catchUp(subscription: Subscription): Promise<void> {
-    const { connection, room } = subscription;
+    const { subscriber, room } = subscription;
     try {
       for (;;) {
-        await connection.whenDrained();
-        if (!subscription.active || !connection.isOpen) return;
+        await subscriber.whenDrained();
+        if (!subscription.active || !subscriber.isOpen) return;
         const recent = room.stream.since(subscription.position);
         if (!recent) {
           await this.sendPage(subscription);
@@ -237,15 +241,15 @@ export class RoomHub implements OnModuleInit {
     } catch (error) {
       if (!subscription.active) return;
       this.logger.warn(`Cannot catch up in ${room.name}: ${(error as Error).message}`);
-      connection.close(CloseCode.TOO_SLOW, 'resume from the cursor');
+      subscriber.close(CloseCode.TOO_SLOW, 'resume from the cursor');
     }
   }
 
   /** Reads and sends the next page after the subscription's position. */
   private async sendPage(subscription: Subscription): Promise<void> {
-    const { connection, room, position, pageEvents } = subscription;
+    const { subscriber, room, position, pageEvents } = subscription;
     const known = room.stream.position;
-    const bytes = Math.min(PAGE_BYTES, connection.lagBytes); // no more than can be sent at once
+    const bytes = Math.min(PAGE_BYTES, subscriber.lagBytes); // no more than can be sent at once
     const events = room.isWorkspace
       ? await this.streams.read(room.stream.id, position, pageEvents, bytes)
       : await this.streams.readSubject(room.name, position, pageEvents, bytes);
@@ -264,12 +268,27 @@ export class RoomHub implements OnModuleInit {
    * @returns whether all were sent
    */
   private sendWhatFits(subscription: Subscription, events: readonly StreamEvent[]): boolean {
-    const { connection, room } = subscription;
+    const { subscriber, room } = subscription;
+    const frames = room.framesOn(subscriber.wire);
     for (const event of events) {
-      if (connection.isLagging) return false;
-      if (room.includes(event)) connection.send(room.frames.of(event));
+      if (subscriber.isLagging) return false;
+      if (room.includes(event)) subscriber.send(frames.of(event));
       subscription.position = event.seq;
     }
     return true;
   }
+}
+
+/** The bytes for each kind of wire, built when the first reader of that kind wants them. */
+function once(build: (wire: Wire) => Buffer): (wire: Wire) => Buffer {
+  let last: Wire | undefined;
+  let frame: Buffer | undefined;
+  const frames = new Map<Wire, Buffer>();
+  return (wire) => {
+    if (frame && wire === last) return frame;
+    frame = frames.get(wire) ?? build(wire);
+    frames.set(wire, frame);
+    last = wire;
+    return frame;
+  };
 }

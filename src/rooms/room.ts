@@ -1,9 +1,10 @@
 import type { FollowedStream } from '../events/followed-stream.js';
 import type { StreamEvent } from '../events/stream-event.js';
 import { FIRST_PAGE_EVENTS } from '../events/streams.js';
-import type { Connection } from './connection.js';
 import { EventFrames } from './frame.js';
 import type { RoomGrant } from './room-authoriser.js';
+import type { Subscriber } from './subscriber.js';
+import type { Wire } from './wire.js';
 
 const WORKSPACES = 'workspaces/';
 /** Events of custom rooms stay in their room: not every member of the workspace may be in it. */
@@ -14,20 +15,25 @@ export const workspaceRoom = (streamId: string): string => `${WORKSPACES}${strea
 /** Whether an event of a room is heard in its workspace's room as well. */
 export const isHeardInWorkspace = (subject: string): boolean => !subject.startsWith(CUSTOM);
 
-/** One topic within a stream, as far as sockets of this instance are in it. */
+/** One topic within a stream, as far as subscribers of this instance are in it. */
 export class Room {
   /** Those who are handed each event as it comes. */
   readonly live = new Set<Subscription>();
-  readonly frames: EventFrames;
+  private readonly frames = new Map<Wire, EventFrames>();
   /** All of them, live or catching up. */
   readonly members = new Set<Subscription>();
 
   constructor(
     readonly name: string,
     readonly stream: FollowedStream,
-    cursorOf: (event: StreamEvent) => string,
-  ) {
-    this.frames = new EventFrames(name, cursorOf);
+    private readonly cursorOf: (event: StreamEvent) => string,
+  ) {}
+
+  /** The bytes of its events on one kind of wire. */
+  framesOn(wire: Wire): EventFrames {
+    let frames = this.frames.get(wire);
+    if (!frames) this.frames.set(wire, (frames = new EventFrames(wire, this.name, this.cursorOf)));
+    return frames;
   }
 
   get isWorkspace(): boolean {
@@ -39,7 +45,7 @@ export class Room {
   }
 }
 
-/** One socket in one room. Live ones are handed each event; the others catch up from the stream first. */
+/** One subscriber in one room. Live ones are handed each event; the others catch up from the stream first. */
 export class Subscription {
   active = true;
   /** How many events its next page should look at. */
@@ -47,7 +53,7 @@ export class Subscription {
 
   /** @param position everything up to this `seq` has been sent; kept while not live */
   constructor(
-    readonly connection: Connection,
+    readonly subscriber: Subscriber,
     readonly room: Room,
     public grant: RoomGrant,
     public position: number,
