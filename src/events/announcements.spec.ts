@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import type { Bus } from '../bus/bus.js';
 import { Announcements } from './announcements.js';
 import { StreamEvent } from './stream-event.js';
 
@@ -14,6 +15,10 @@ const event = new StreamEvent({
   data: '{}',
 });
 
+/** Takes notes of what the other instances are told. */
+const told: string[] = [];
+const bus = { publish: (...parts: string[]) => void told.push(parts.join(' ')) } as unknown as Bus;
+
 describe('Announcing what was committed', () => {
   beforeEach(() => {
     Logger.overrideLogger(false);
@@ -23,7 +28,7 @@ describe('Announcing what was committed', () => {
   });
 
   it('never fails the writer nor the next listener, whatever a listener does', () => {
-    const announcements = new Announcements();
+    const announcements = new Announcements(bus);
     const heard: StreamEvent[] = [];
     announcements.listen(() => {
       throw new Error('a listener at fault');
@@ -31,10 +36,11 @@ describe('Announcing what was committed', () => {
     announcements.listen((events) => heard.push(...events));
     announcements.announce([event]);
     expect(heard).toEqual([event]);
+    expect(told).toEqual(['streams s 1']);
   });
 
   it('tells nobody of nothing', () => {
-    const announcements = new Announcements();
+    const announcements = new Announcements(bus);
     let calls = 0;
     announcements.listen(() => calls++);
     announcements.announce([]);

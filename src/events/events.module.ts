@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { BusModule } from '../bus/bus.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { Announcements } from './announcements.js';
 import { AppendingTransactions } from './appending-transactions.js';
@@ -9,7 +10,7 @@ import { Streams } from './streams.js';
 
 /** The ordered event log of every workspace. Knows no feature. */
 @Module({
-  imports: [DatabaseModule],
+  imports: [DatabaseModule, BusModule],
   providers: [Announcements, AppendingTransactions, Epoch, EventAppends, Streams, StreamTail],
   exports: [Announcements, AppendingTransactions, Epoch, EventAppends, Streams, StreamTail],
 })

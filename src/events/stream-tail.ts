@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Bus } from '../bus/bus.js';
 import { AtriumConfig } from '../config/config.js';
-import { Announcements } from './announcements.js';
+import { Announcements, HEADS_CHANNEL } from './announcements.js';
 import { Epoch } from './epoch.js';
 import { FollowedStream } from './followed-stream.js';
 import type { StreamEvent } from './stream-event.js';
@@ -19,9 +20,9 @@ export interface TailListener {
 const OVERTAKING_MS = 20;
 
 /**
- * Follows streams for this instance. Announcements make it fast; the sweep, which compares the heads in the
- * database with what was handed on, makes it complete: a lost announcement or a crash between commit and
- * announcement costs at most `STREAM_SWEEP_MS`, never an event.
+ * Follows streams for this instance. Announcements here, and heads that other instances tell of, make it fast; the
+ * sweep, which compares the heads in the database with what was handed on, makes it complete: a lost announcement or
+ * a crash between commit and announcement costs at most `STREAM_SWEEP_MS`, never an event.
  */
 @Injectable()
 export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -29,6 +30,8 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
   private readonly followed = new Map<string, { followers: number; stream: Promise<FollowedStream> }>();
   private readonly live = new Map<string, FollowedStream>();
   private readonly filling = new Set<string>();
+  /** Streams that are being read on since somebody told of a head: how far they are said to be. */
+  private readonly pursued = new Map<FollowedStream, number>();
   private readonly listeners: TailListener[] = [];
   private sweepTimer: NodeJS.Timeout | undefined;
   private sweeping = false;
@@ -39,8 +42,13 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
     private readonly epoch: Epoch,
     private readonly config: AtriumConfig,
     announcements: Announcements,
+    bus: Bus,
   ) {
     announcements.listen((events) => this.announced(events));
+    bus.subscribe(HEADS_CHANNEL, {
+      told: (heads) => this.told(heads),
+      missed: () => void this.sweep(),
+    });
   }
 
   onApplicationBootstrap(): void {
@@ -105,6 +113,39 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
         setTimeout(() => void this.fill(stream), OVERTAKING_MS).unref();
       }
     }
+  }
+
+  /** Heads as other instances tell them, by stream; possibly wrong. */
+  private told(heads: ReadonlyMap<string, string>): void {
+    for (const [streamId, text] of heads) {
+      const stream = this.live.get(streamId);
+      const head = Number(text);
+      if (!stream || !Number.isSafeInteger(head) || head <= stream.position) continue;
+      const pursued = this.pursued.get(stream);
+      this.pursued.set(stream, Math.max(head, pursued ?? 0));
+      if (pursued === undefined) void this.pursue(stream);
+    }
+  }
+
+  /** Reads on until the stream is as far as it is said to be, one read at a time however many tell of it. */
+  private async pursue(stream: FollowedStream): Promise<void> {
+    try {
+      for (let position = -1; position < stream.position && this.lagsBehindWord(stream);) {
+        ({ position } = stream);
+        await this.readOn(stream);
+      }
+      // There is nothing to read up to there: perhaps the stream has ended, perhaps it is not true.
+      if (this.lagsBehindWord(stream)) await this.sweep();
+    } catch (error) {
+      // The sweep tries again.
+      this.logger.warn(`Cannot read on in stream ${stream.id}: ${(error as Error).message}`);
+    } finally {
+      this.pursued.delete(stream);
+    }
+  }
+
+  private lagsBehindWord(stream: FollowedStream): boolean {
+    return stream.position < (this.pursued.get(stream) ?? 0);
   }
 
   private handOn(stream: FollowedStream, events: readonly StreamEvent[]): void {

@@ -6,6 +6,7 @@ import type { JsonValue } from '../common/json.js';
 import { Unavailable } from '../common/problem.js';
 import { EventAppends } from '../events/event-appends.js';
 import { cloudEventJson } from '../events/stream-event.js';
+import { EphemeralMessages } from './ephemeral-messages.js';
 import type { RoomGrant } from './room-authoriser.js';
 import { RoomDirectory } from './room-directory.js';
 import { RoomHub } from './room-hub.js';
@@ -51,6 +52,7 @@ export class Publisher {
   constructor(
     private readonly directory: RoomDirectory,
     private readonly hub: RoomHub,
+    private readonly ephemerals: EphemeralMessages,
     private readonly appends: EventAppends,
     private readonly clock: Clock,
   ) {}
@@ -79,9 +81,7 @@ export class Publisher {
     }
     requirePublisher(grant);
     if (message.durable ?? true) return this.append(principal, grant, message);
-    const json = this.ephemeral(principal, grant, message);
-    this.hub.broadcast(message.room, json);
-    return { json };
+    return { json: this.sendNow(principal, grant, message) };
   }
 
   /** Appends what the grant allows; if somebody's rights have changed since it was given, it is asked for again. */
@@ -99,16 +99,20 @@ export class Publisher {
     throw new Unavailable('Rights in this workspace keep changing; nothing was published. Try again.');
   }
 
-  private ephemeral(principal: Principal, { streamId }: RoomGrant, { room, type, data }: Message): string {
-    return cloudEventJson({
+  /** @returns the event as JSON text */
+  private sendNow(principal: Principal, { streamId }: RoomGrant, { room, type, data }: Message): string {
+    const id = newId();
+    const json = cloudEventJson({
       streamId,
-      id: newId(),
+      id,
       type,
       subject: room,
       principalId: principal.id,
       time: new Date(this.clock.now()).toISOString(),
       data: JSON.stringify(data),
     });
+    this.ephemerals.send(room, id, json);
+    return json;
   }
 }
 

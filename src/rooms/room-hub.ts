@@ -111,6 +111,11 @@ export class RoomHub implements OnModuleInit {
     for (const subscription of [...this.subscriptionsOf(subscriber).values()]) this.leave(subscription);
   }
 
+  /** Whether somebody at this instance is in the room. */
+  hasRoom(name: string): boolean {
+    return this.rooms.has(name);
+  }
+
   /** Sends something that is not kept to everybody who is in the room now. */
   broadcast(name: string, event: string): void {
     const room = this.rooms.get(name);

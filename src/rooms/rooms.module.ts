@@ -1,8 +1,10 @@
 import { Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
+import { BusModule } from '../bus/bus.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { Connections } from './connections.js';
+import { EphemeralMessages } from './ephemeral-messages.js';
 import { Publisher } from './publisher.js';
 import { RoomDirectory } from './room-directory.js';
 import { RoomHub } from './room-hub.js';
@@ -11,8 +13,8 @@ import { RoomsService } from './rooms.service.js';
 
 /** Live delivery. Knows no feature: who may join what is declared by the features. */
 @Module({
-  imports: [DiscoveryModule, EventsModule, SessionsModule],
-  providers: [Connections, Publisher, RoomDirectory, RoomHub, RoomsGateway, RoomsService],
+  imports: [DiscoveryModule, BusModule, EventsModule, SessionsModule],
+  providers: [Connections, EphemeralMessages, Publisher, RoomDirectory, RoomHub, RoomsGateway, RoomsService],
   exports: [Publisher],
 })
 export class RoomsModule {}
