@@ -17,9 +17,15 @@ export interface AtriumProcess {
   kill(): Promise<void>;
 }
 
-/** Starts the built application with these variables and no others. */
-export async function spawnAtrium(variables: Readonly<Record<string, string>>): Promise<AtriumProcess> {
-  const child = spawn(process.execPath, ['--no-warnings', await builtMain()], {
+/**
+ * Starts the built application with these variables and no others.
+ * @param main another build's `main.js`
+ */
+export async function spawnAtrium(
+  variables: Readonly<Record<string, string>>,
+  main?: string,
+): Promise<AtriumProcess> {
+  const child = spawn(process.execPath, ['--no-warnings', main ?? (await builtMain())], {
     // No `.env` of the developer's here.
     cwd: tmpdir(),
     env: { PATH: process.env.PATH, ...variables },
