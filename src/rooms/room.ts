@@ -15,6 +15,13 @@ export const workspaceRoom = (streamId: string): string => `${WORKSPACES}${strea
 /** Whether an event of a room is heard in its workspace's room as well. */
 export const isHeardInWorkspace = (subject: string): boolean => !subject.startsWith(CUSTOM);
 
+/** Whether a room is a workspace's own, which hears what happens in others as well. */
+export const isWorkspaceRoom = (name: string): boolean => name.startsWith(WORKSPACES);
+
+/** Whether an event with this subject is heard in a room of its stream. */
+export const isHeardIn = (room: string, subject: string): boolean =>
+  subject === room || (isWorkspaceRoom(room) && isHeardInWorkspace(subject));
+
 /** One topic within a stream, as far as subscribers of this instance are in it. */
 export class Room {
   /** Those who are handed each event as it comes. */
@@ -37,11 +44,11 @@ export class Room {
   }
 
   get isWorkspace(): boolean {
-    return this.name.startsWith(WORKSPACES);
+    return isWorkspaceRoom(this.name);
   }
 
   includes(event: StreamEvent): boolean {
-    return event.subject === this.name || (this.isWorkspace && isHeardInWorkspace(event.subject));
+    return isHeardIn(this.name, event.subject);
   }
 }
 

@@ -2,7 +2,8 @@ import { IsBoolean, IsDefined, IsOptional, IsString, Matches, MaxLength } from '
 import type { JsonValue } from '../common/json.js';
 
 const ROOM = 'must be a room such as items/{id}';
-const IsRoom = (): PropertyDecorator => Matches(/^[a-z]{1,32}\/[0-9a-f-]{36}$/, { message: ROOM });
+/** `{kind}/{id}` */
+export const IsRoom = (): PropertyDecorator => Matches(/^[a-z]{1,32}\/[0-9a-f-]{36}$/, { message: ROOM });
 
 export class AuthFrame {
   @IsString({ message: 'must be an access token' })

@@ -69,3 +69,23 @@ export class MalformedFrame extends Problem {
     super(400, 'malformed_frame', detail);
   }
 }
+
+/** `epoch_changed`: the cursor belongs to another history, such as before a restore. */
+export class EpochChanged extends Problem {
+  /** @param start the cursor before everything that is kept */
+  constructor(start: string) {
+    super(410, 'epoch_changed', 'The cursor is of another history: fetch the state anew.', {
+      headers: { 'Stream-Cursor': start },
+    });
+  }
+}
+
+/** `cursor_ahead`: the stream is not as long as the cursor says. */
+export class CursorAhead extends Problem {
+  /** @param newest the cursor of the stream's end */
+  constructor(newest: string) {
+    super(409, 'cursor_ahead', 'The stream is not as long as the cursor says: fetch the state anew.', {
+      headers: { 'Stream-Cursor': newest },
+    });
+  }
+}

@@ -5,8 +5,10 @@ import { EventsModule } from '../events/events.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { Connections } from './connections.js';
 import { EphemeralMessages } from './ephemeral-messages.js';
+import { EventsController } from './events.controller.js';
 import { Publisher } from './publisher.js';
 import { RoomDirectory } from './room-directory.js';
+import { RoomHistory } from './room-history.js';
 import { RoomHub } from './room-hub.js';
 import { RoomsGateway } from './rooms.gateway.js';
 import { RoomsService } from './rooms.service.js';
@@ -14,7 +16,17 @@ import { RoomsService } from './rooms.service.js';
 /** Live delivery. Knows no feature: who may join what is declared by the features. */
 @Module({
   imports: [DiscoveryModule, BusModule, EventsModule, SessionsModule],
-  providers: [Connections, EphemeralMessages, Publisher, RoomDirectory, RoomHub, RoomsGateway, RoomsService],
+  controllers: [EventsController],
+  providers: [
+    Connections,
+    EphemeralMessages,
+    Publisher,
+    RoomDirectory,
+    RoomHistory,
+    RoomHub,
+    RoomsGateway,
+    RoomsService,
+  ],
   exports: [Publisher],
 })
 export class RoomsModule {}
