@@ -15,7 +15,7 @@ const mayImport = {
   'rate-limits': [...ground, 'bus'],
   sessions: [...ground, 'bus', 'audit', 'accounts', 'rate-limits'],
   oauth: [...ground, 'audit', 'accounts', 'sessions'],
-  mfa: [...ground, 'audit', 'accounts', 'sessions'],
+  mfa: [...ground, 'audit', 'mail', 'rate-limits', 'accounts', 'sessions'],
   // Membership changes are events of the workspace's stream.
   workspaces: [...ground, 'audit', 'mail', 'accounts', 'sessions', 'events'],
   events: [...ground, 'bus'],

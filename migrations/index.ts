@@ -4,6 +4,7 @@ import { MembershipPositions1764000100000 } from './1764000100000-membership-pos
 import { SessionEndings1764000200000 } from './1764000200000-session-endings.js';
 import { AttemptsAndAppendOnlyAudit1764000400000 } from './1764000400000-attempts-and-append-only-audit.js';
 import { Identities1764000500000 } from './1764000500000-identities.js';
+import { SecondFactors1764100000000 } from './1764100000000-second-factors.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -13,4 +14,5 @@ export const migrations = [
   SessionEndings1764000200000,
   AttemptsAndAppendOnlyAudit1764000400000,
   Identities1764000500000,
+  SecondFactors1764100000000,
 ];

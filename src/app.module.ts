@@ -9,6 +9,7 @@ import { DatabaseModule } from './database/database.module.js';
 import { EventsModule } from './events/events.module.js';
 import { ItemsModule } from './items/items.module.js';
 import { MailModule } from './mail/mail.module.js';
+import { MfaModule } from './mfa/mfa.module.js';
 import { HealthModule } from './observability/health/health.module.js';
 import { RateLimitsModule } from './rate-limits/rate-limits.module.js';
 import { OAuthModule } from './oauth/oauth.module.js';
@@ -34,6 +35,7 @@ export class AppModule {
         SessionsModule,
         OAuthModule,
         RateLimitsModule.register(config),
+        MfaModule,
         WorkspacesModule,
         ItemsModule,
         RoomsModule,

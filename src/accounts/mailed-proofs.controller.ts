@@ -3,6 +3,7 @@ import { ApiAcceptedResponse, ApiBearerAuth, ApiNoContentResponse, ApiTags } fro
 import { Authenticated, CurrentPrincipal, type Principal, Public } from '../common/access.js';
 import { Client, type ClientInfo } from '../common/client-info.js';
 import { RateLimit } from '../common/rate-limit.js';
+import { RecentProof } from '../common/recent-proof.js';
 import { EmailChange } from './email-change.js';
 import { EmailVerification } from './email-verification.js';
 import {
@@ -67,6 +68,7 @@ export class MailedProofsController {
   /** Asks for another address: it becomes the account's once it is confirmed. Both addresses are told. */
   @Post('me/email')
   @Authenticated()
+  @RecentProof({ bringsPassword: true })
   @ApiBearerAuth()
   @HttpCode(202)
   @ApiAcceptedResponse()

@@ -12,6 +12,7 @@ import {
 import { Authenticated, CurrentPrincipal, type Principal } from '../common/access.js';
 import { Client, type ClientInfo } from '../common/client-info.js';
 import { IfMatch, type VersionCondition } from '../common/conditional.js';
+import { RecentProof } from '../common/recent-proof.js';
 import type { Representation } from '../common/representation.js';
 import { UserResponse } from './accounts.dto.js';
 import { AccountsService } from './accounts.service.js';
@@ -55,6 +56,7 @@ export class MeController {
    * the caller is the only owner of another workspace.
    */
   @Delete()
+  @RecentProof({ bringsPassword: true })
   @HttpCode(204)
   @ApiNoContentResponse()
   delete(

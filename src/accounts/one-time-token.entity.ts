@@ -21,6 +21,10 @@ export class OneTimeToken {
   @Column('jsonb')
   data: unknown;
 
+  /** Of tokens that may be tried several times: how often they were. */
+  @Column('integer', { default: 0 })
+  attempts: number;
+
   @Column('timestamptz', { name: 'expires_at' })
   expiresAt: Date;
 

@@ -66,6 +66,23 @@ export class OneTimeTokens {
     return used?.fresh ? { subject: used.subject, data: used.data } : undefined;
   }
 
+  /**
+   * Counts a try of a token that stays good for `limit` tries, of those at the same time, too.
+   * @returns what it remembers; `undefined` as for {@link use}, and when it was tried too often
+   */
+  async attempt<Data>(
+    purpose: TokenPurpose<Data>,
+    token: string,
+    limit: number,
+  ): Promise<UsedToken<Data> | undefined> {
+    const [rows] = await this.database.query<[UsedToken<Data>[], number]>(
+      `UPDATE one_time_tokens SET attempts = attempts + 1
+       WHERE hash = $1 AND purpose = $2 AND expires_at > now() AND attempts < $3 RETURNING subject, data`,
+      [hashOf(token), purpose.name, limit],
+    );
+    return rows[0];
+  }
+
   /** What a token remembers, without using it up; `undefined` as for {@link use}. */
   async peek<Data>(purpose: TokenPurpose<Data>, token: string): Promise<UsedToken<Data> | undefined> {
     const [found] = await this.database.query<UsedToken<Data>[]>(

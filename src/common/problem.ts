@@ -22,6 +22,8 @@ export class ProblemBody {
   requestId: string;
   /** One entry per wrong field; only with `validation_failed`. */
   errors?: InputError[];
+  /** By which the caller can prove who they are; only with `step_up_required`. */
+  methods?: string[];
 }
 
 interface ProblemOptions {

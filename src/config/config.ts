@@ -37,6 +37,17 @@ export class AtriumConfig {
     readonly inactivitySeconds: number;
     readonly lifetimeSeconds: number;
   };
+  /** Second factors, passkeys and the proofs that sensitive changes ask for. */
+  readonly mfa: {
+    readonly stepUpSeconds: number;
+    /** From which the key of authenticator secrets is derived. */
+    readonly secret: string;
+    readonly serviceName: string;
+    /** The relying party's id (WebAuthn, section 5.1.2). */
+    readonly rpId: string;
+    /** From which passkeys are taken. */
+    readonly origins: readonly string[];
+  };
   readonly http: {
     readonly corsOrigins: readonly string[];
     readonly bodyLimitBytes: number;
@@ -105,6 +116,14 @@ export class AtriumConfig {
       refreshGraceSeconds: env.REFRESH_GRACE_SECONDS,
       inactivitySeconds: env.SESSION_INACTIVITY_SECONDS,
       lifetimeSeconds: env.SESSION_LIFETIME_SECONDS,
+    };
+    const { hostname, origin } = new URL(env.PUBLIC_URL);
+    this.mfa = {
+      stepUpSeconds: env.STEP_UP_SECONDS,
+      secret: env.FACTOR_SECRET ?? env.TOKEN_SECRET,
+      serviceName: env.SERVICE_NAME,
+      rpId: env.PASSKEY_RP_ID ?? hostname,
+      origins: [origin, ...env.CORS_ORIGINS.filter((each) => each !== '*'), ...env.PASSKEY_ORIGINS],
     };
     this.http = {
       corsOrigins: env.CORS_ORIGINS,

@@ -103,6 +103,33 @@ export class Environment {
   @WholeNumber({ of: 'seconds', unit: 's', min: 60 })
   SESSION_LIFETIME_SECONDS = 90 * 86_400;
 
+  /** How long ago a session may have proven who it is when it changes what opens the account. */
+  @WholeNumber({ of: 'seconds', unit: 's', min: 60, max: 86_400 })
+  STEP_UP_SECONDS = 600;
+
+  /** Encrypts the secrets of authenticator apps; `TOKEN_SECRET` when empty. */
+  @IsOptional()
+  @IsString()
+  @MinLength(32, { message: 'must have at least 32 characters; make one with: openssl rand -base64 48' })
+  FACTOR_SECRET?: string;
+
+  /** What authenticator apps and passkeys call this service. */
+  @Matches(/^[^:\p{Cc}]{1,64}$/u, { message: 'must be a name of 1 to 64 characters without a colon' })
+  SERVICE_NAME = 'Atrium';
+
+  /** The domain that passkeys are for; that of PUBLIC_URL when empty. */
+  @IsOptional()
+  @Matches(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, { message: 'must be a domain, such as example.com' })
+  PASSKEY_RP_ID?: string;
+
+  /** Comma-separated origins that may use passkeys beside those of PUBLIC_URL and CORS_ORIGINS: of mobile apps. */
+  @CommaSeparated()
+  @Matches(/^(https?:\/\/[^/\s]+|android:apk-key-hash:[\w-]{43})$/, {
+    each: true,
+    message: 'must list origins such as https://app.example.com, separated by commas',
+  })
+  PASSKEY_ORIGINS: string[] = [];
+
   // HTTP.
 
   /** Comma-separated origins of web apps, each `scheme://host[:port]`. */

@@ -5,7 +5,14 @@ import { Environment } from './environment.js';
 import { unsafeInProduction } from './production-rules.js';
 
 /** Never repeated in a message. */
-const SECRETS = new Set(['TOKEN_SECRET', 'DATABASE_URL', 'DATABASE_DIRECT_URL', 'REDIS_URL', 'SMTP_URL']);
+const SECRETS = new Set([
+  'TOKEN_SECRET',
+  'FACTOR_SECRET',
+  'DATABASE_URL',
+  'DATABASE_DIRECT_URL',
+  'REDIS_URL',
+  'SMTP_URL',
+]);
 
 /** Every property of `Environment`: each has a rule, and those without a default show by nothing else. */
 const NAMES = new Set(

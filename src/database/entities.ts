@@ -5,6 +5,9 @@ import { Event } from '../events/event.entity.js';
 import { StreamHistory } from '../events/stream-history.entity.js';
 import { Stream } from '../events/stream.entity.js';
 import { Item } from '../items/item.entity.js';
+import { Passkey } from '../mfa/passkey.entity.js';
+import { RecoveryCode } from '../mfa/recovery-code.entity.js';
+import { TotpFactor } from '../mfa/totp-factor.entity.js';
 import { PasswordAttempt } from '../rate-limits/password-attempt.entity.js';
 import { Identity } from '../oauth/identity.entity.js';
 import { Session } from '../sessions/session.entity.js';
@@ -20,6 +23,9 @@ export const entities = [
   PasswordAttempt,
   Session,
   Identity,
+  TotpFactor,
+  RecoveryCode,
+  Passkey,
   Workspace,
   Membership,
   Invitation,

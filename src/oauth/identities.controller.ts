@@ -16,6 +16,7 @@ import { Client, type ClientInfo } from '../common/client-info.js';
 import { IdPipe } from '../common/identifiers.js';
 import { PageQuery } from '../common/pagination.js';
 import { RateLimit } from '../common/rate-limit.js';
+import { RecentProof } from '../common/recent-proof.js';
 import { Browser, type BrowserKey, BrowserKeyInterceptor } from './browser-key.js';
 import { IdentityList } from './identities.dto.js';
 import { IdentitiesService } from './identities.service.js';
@@ -44,6 +45,7 @@ export class IdentitiesController {
    * comes back to `returnTo` with `linked` or `error`.
    */
   @Post(':provider')
+  @RecentProof()
   @RateLimit('sign-in')
   @UseInterceptors(BrowserKeyInterceptor)
   @HttpCode(200)
@@ -60,6 +62,7 @@ export class IdentitiesController {
 
   /** Takes an identity from the account; never the last way to sign in. */
   @Delete(':id')
+  @RecentProof()
   @HttpCode(204)
   @ApiNoContentResponse()
   unlink(

@@ -1,8 +1,8 @@
 import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
-/** How often a password was tried in vain: by an address for an account, for an account, by an address. */
+/** How often a password or second factor was tried in vain: by an address for an account, for an account, by an address. */
 @Entity('password_attempts')
-@Check('password_attempts_kind_check', "kind IN ('pair', 'account', 'address')")
+@Check('password_attempts_kind_check', "kind IN ('pair', 'account', 'address', 'factor')")
 @Index('password_attempts_last_at_idx', ['lastAt'])
 export class PasswordAttempt {
   /** SHA-256: who types a password where the e-mail address belongs leaves no trace of it. */
@@ -10,7 +10,7 @@ export class PasswordAttempt {
   key: Buffer;
 
   @Column('text')
-  kind: 'pair' | 'account' | 'address';
+  kind: 'pair' | 'account' | 'address' | 'factor';
 
   /** At `lastAt`; it lessens by itself from there. */
   @Column('double precision')

@@ -12,12 +12,14 @@ interface Patience {
 
 /**
  * An address that tries one account is slowed down soon. An account that is tried from everywhere is slowed down
- * late and a little, and an address that tries everybody's accounts likewise.
+ * late and a little, and an address that tries everybody's accounts likewise. Who tries second factors has the
+ * password already, and a code has six digits: an account is closed to unknown addresses sooner, and for longer.
  */
-const PATIENCE: Readonly<Record<'pair' | 'account' | 'address', Patience>> = {
+const PATIENCE: Readonly<Record<'pair' | 'account' | 'address' | 'factor', Patience>> = {
   pair: { free: 5, longest: 900, forgets: 3_600 },
   account: { free: 50, longest: 60, forgets: 120 },
   address: { free: 30, longest: 900, forgets: 60 },
+  factor: { free: 20, longest: 900, forgets: 3_600 },
 };
 
 const byKind = (pick: (patience: Patience) => number): string =>
@@ -32,8 +34,8 @@ const KNOWN = `signed_in_at > now() - interval '180 days'`;
  * Counts an attempt before it is made, so that many at once cannot all slip through; one that has to wait counts
  * for nothing. Rows are locked in the order of their keys. $1 pair, $2 account, $3 address.
  */
-export const BEGIN_ATTEMPT: Statement = {
-  name: 'password_attempts.begin',
+const begin = (kind: 'account' | 'factor'): Statement => ({
+  name: `password_attempts.begin_${kind}`,
   text: `WITH held AS (
       SELECT key, blocked_until, signed_in_at FROM password_attempts
       WHERE key IN ($1::bytea, $2::bytea, $3::bytea) ORDER BY key FOR UPDATE
@@ -45,7 +47,7 @@ export const BEGIN_ATTEMPT: Statement = {
     ), counted AS (
       INSERT INTO password_attempts AS a (key, kind, failures, last_at)
       SELECT k.key, k.kind, 1, now()
-      FROM (VALUES ($1::bytea, 'pair'), ($2::bytea, 'account'), ($3::bytea, 'address')) k (key, kind), pair, wait
+      FROM (VALUES ($1::bytea, 'pair'), ($2::bytea, '${kind}'), ($3::bytea, 'address')) k (key, kind), pair, wait
       WHERE wait.until IS NULL AND (k.key = $1 OR NOT known)
       ORDER BY k.key
       ON CONFLICT (key) DO UPDATE SET (failures, last_at, blocked_until) = (
@@ -56,7 +58,11 @@ export const BEGIN_ATTEMPT: Statement = {
           extract(epoch FROM now() - a.last_at)::float8 / ${byKind(({ forgets }) => forgets)}) AS failures) f)
     )
     SELECT ceil(extract(epoch FROM until - now()))::int AS wait, known FROM wait, pair`,
-};
+});
+/** {@link begin} of a password. */
+export const BEGIN_ATTEMPT = begin('account');
+/** {@link begin} of a second factor. */
+export const BEGIN_FACTOR_ATTEMPT = begin('factor');
 
 /**
  * Takes an attempt back that was not in vain. $1 the keys under which it was counted, $2 whether the proof was good:

@@ -2,8 +2,14 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShut
 import { createHash } from 'node:crypto';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { type ClientInfo, networkOf } from '../common/client-info.js';
-import { PipelinedStatements } from '../database/pipelined-statements.js';
-import { BEGIN_ATTEMPT, FORGIVE_ATTEMPT, PURGE_ATTEMPTS, TRUST_PAIR } from './password-attempts.sql.js';
+import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
+import {
+  BEGIN_ATTEMPT,
+  BEGIN_FACTOR_ATTEMPT,
+  FORGIVE_ATTEMPT,
+  PURGE_ATTEMPTS,
+  TRUST_PAIR,
+} from './password-attempts.sql.js';
 import { TooManyAttempts } from './rate-limits.errors.js';
 
 const PURGE_MS = 10 * 60_000;
@@ -52,9 +58,29 @@ export class PasswordAttempts implements OnApplicationBootstrap, OnApplicationSh
    * @throws {TooManyAttempts} before `prove` is called
    */
   async run<T>(email: string, client: ClientInfo, Wrong: WrongProof, prove: () => Promise<T>): Promise<T> {
-    const keys = keysOf(email, client);
+    return this.judge(keysOf(email, client), BEGIN_ATTEMPT, Wrong, prove);
+  }
+
+  /**
+   * The same for an account's second factor: counted by itself, and more strictly, since whoever tries it has the
+   * first. Where the account has passed it before, only failures from there count.
+   * @throws {TooManyAttempts} before `prove` is called
+   */
+  async runFactor<T>(
+    userId: string,
+    client: ClientInfo,
+    Wrong: WrongProof,
+    prove: () => Promise<T>,
+  ): Promise<T> {
+    const keys = keysOf(factorOf(userId), client);
+    const answer = await this.judge(keys, BEGIN_FACTOR_ATTEMPT, Wrong, prove);
+    await this.statements.run(TRUST_PAIR, [keys.pair]);
+    return answer;
+  }
+
+  private judge<T>(keys: Keys, statement: Statement, Wrong: WrongProof, prove: () => Promise<T>): Promise<T> {
     return this.inTurn(keys.pair.toString('base64'), async () => {
-      const counted = await this.begin(keys);
+      const counted = await this.begin(keys, statement);
       try {
         const answer = await prove();
         await this.statements.run(FORGIVE_ATTEMPT, [counted, true]);
@@ -72,8 +98,8 @@ export class PasswordAttempts implements OnApplicationBootstrap, OnApplicationSh
   }
 
   /** @returns the keys under which the attempt was counted */
-  private async begin({ pair, account, address }: Keys): Promise<Buffer[]> {
-    const [row] = await this.statements.run<{ wait: string | null; known: 't' | 'f' }>(BEGIN_ATTEMPT, [
+  private async begin({ pair, account, address }: Keys, statement: Statement): Promise<Buffer[]> {
+    const [row] = await this.statements.run<{ wait: string | null; known: 't' | 'f' }>(statement, [
       pair,
       account,
       address,
@@ -110,6 +136,9 @@ export class PasswordAttempts implements OnApplicationBootstrap, OnApplicationSh
     }
   }
 }
+
+/** Takes the place of the address; no address has a colon. */
+const factorOf = (userId: string): string => `second-factor:${userId}`;
 
 function keysOf(email: string, client: ClientInfo): Keys {
   const network = networkOf(client.address);

@@ -10,7 +10,7 @@ export class RateLimited extends Problem {
   }
 }
 
-/** 429 `too_many_attempts`: the password was wrong too often; it was not looked at. */
+/** 429 `too_many_attempts`: the password or second factor was wrong too often; it was not looked at. */
 export class TooManyAttempts extends Problem {
   /** @param seconds until the next attempt is taken */
   constructor(seconds: number) {

@@ -8,6 +8,7 @@ import { InvalidCredentials } from '../accounts/accounts.errors.js';
 import { type AfterCommit, type SignOutOrder, SignOuts } from '../accounts/sign-outs.js';
 import { User } from '../accounts/user.entity.js';
 import { AuditTrail } from '../audit/audit-trail.js';
+import type { Principal } from '../common/access.js';
 import type { ClientInfo } from '../common/client-info.js';
 import { newId } from '../common/identifiers.js';
 import { ValidationFailed } from '../common/problem.js';
@@ -17,9 +18,16 @@ import { AccessTokens } from './access-tokens.js';
 import { RefreshTokens, type RefreshTokenClaim } from './refresh-tokens.js';
 import { SessionRevocations } from './session-revocations.js';
 import { Session } from './session.entity.js';
-import { END_SESSION, END_SESSIONS, FORGET_DEVICES, OPEN_SESSION, ROTATE_SESSION } from './sessions.sql.js';
+import {
+  END_SESSION,
+  END_SESSIONS,
+  FORGET_DEVICES,
+  OPEN_SESSION,
+  RENEW_PROOF,
+  ROTATE_SESSION,
+} from './sessions.sql.js';
 import type { SessionResponse } from './sessions.dto.js';
-import { InvalidRefreshToken } from './sessions.errors.js';
+import { InvalidRefreshToken, SessionRevoked } from './sessions.errors.js';
 
 interface Rotation {
   /** The number of the token that is good now. */
@@ -155,6 +163,16 @@ export class SessionsService implements OnModuleInit {
     const ended = await this.end(this.database.manager, END_SESSION, [userId, sessionId, reason]);
     for (const id of ended) this.revocations.revoke(id);
     return ended.length > 0;
+  }
+
+  /**
+   * Remembers that the person of a session has just proven again who they are, in the caller's transaction.
+   * @param amr what was shown now (RFC 8176); it comes to what was shown before
+   * @throws {SessionRevoked} if the session has ended meanwhile
+   */
+  async renewProof(manager: EntityManager, { sessionId, id }: Principal, amr: string[]): Promise<void> {
+    const [rows] = await manager.query<[unknown[], number]>(RENEW_PROOF, [sessionId, id, amr]);
+    if (rows.length === 0) throw new SessionRevoked();
   }
 
   private async signOut(manager: EntityManager, order: SignOutOrder): Promise<AfterCommit> {

@@ -43,5 +43,11 @@ export const END_SESSIONS = end('user_id = $1 AND id IS DISTINCT FROM $2::uuid')
 /** Session $2 of user $1. */
 export const END_SESSION = end('user_id = $1 AND id = $2');
 
+/** Session $1 of user $2 has just proven again who it is, by $3 (RFC 8176). */
+export const RENEW_PROOF = `
+  UPDATE sessions SET authenticated_at = now(), amr = ARRAY(SELECT DISTINCT unnest(amr || $3::text[]) ORDER BY 1)
+  WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL
+  RETURNING id`;
+
 /** What the sessions of a deleted account say about a person goes with it. */
 export const FORGET_DEVICES = `UPDATE sessions SET user_agent = NULL, address = 'unknown' WHERE user_id = $1`;
