@@ -66,7 +66,7 @@ export function toAuditEntryList(rows: readonly AuditEntryRow[], limit: number):
   return { data, nextCursor: rows.length > limit && last ? encodePageCursor(last.id) : null };
 }
 
-function toAuditEntry(row: AuditEntryRow): AuditEntryResponse {
+export function toAuditEntry(row: AuditEntryRow): AuditEntryResponse {
   return {
     id: row.id,
     action: row.action,

@@ -6,8 +6,7 @@ import { AuditTrail } from '../audit/audit-trail.js';
 import type { Principal } from '../common/access.js';
 import type { ClientInfo } from '../common/client-info.js';
 import { newId } from '../common/identifiers.js';
-import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor, type PageQuery } from '../common/pagination.js';
-import { Forbidden } from '../common/problem.js';
+import type { PageQuery } from '../common/pagination.js';
 import { Representation } from '../common/representation.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { Transactions } from '../database/transactions.js';
@@ -26,9 +25,9 @@ import {
 } from './invitations.dto.js';
 import * as sql from './invitations.sql.js';
 import { Membership, type Role } from './membership.entity.js';
-import { rolesWith } from './permissions.js';
 import type { Caller } from './requires.js';
 import { type LockedWorkspace, lockWorkspace, requireOwnersManager } from './workspace-lock.js';
+import { readPage } from './workspace-list.js';
 import { toWorkspaceResponse, type WorkspaceResponse } from './workspaces.dto.js';
 import {
   AlreadyMember,
@@ -36,7 +35,6 @@ import {
   InvitationNotFound,
   OtherAddress,
   TooMany,
-  WorkspaceNotFound,
 } from './workspaces.errors.js';
 import { MEMBER_ADDED, memberEvent } from './workspaces.events.js';
 import { written } from './workspaces.service.js';
@@ -64,8 +62,8 @@ export class InvitationsService {
 
   /**
    * Invites an address, by mail. An earlier invitation of the same address stops working.
-   * @throws {WorkspaceNotFound}
-   * @throws {Forbidden}, for owners {@link import('./workspaces.errors.js').OwnersOnly}
+   * @throws {import('./workspaces.errors.js').WorkspaceNotFound}
+   * @throws {import('../common/problem.js').Forbidden}, for owners {@link import('./workspaces.errors.js').OwnersOnly}
    * @throws {AlreadyMember}
    * @throws {TooMany}
    */
@@ -107,35 +105,22 @@ export class InvitationsService {
 
   /**
    * The open invitations of a workspace, oldest first.
-   * @throws {WorkspaceNotFound}
-   * @throws {Forbidden}
+   * @throws {import('./workspaces.errors.js').WorkspaceNotFound}
+   * @throws {import('../common/problem.js').Forbidden}
    */
   async list(
     caller: Caller<'members:manage'>,
     workspaceId: string,
     query: PageQuery,
   ): Promise<InvitationList> {
-    const limit = query.limit ?? DEFAULT_LIMIT;
-    const rows = await this.statements.run<{ allowed: 't' | 'f' } & InvitationRow>(sql.LIST_INVITATIONS, [
-      workspaceId,
-      caller.id,
-      decodePageCursor(query.cursor),
-      limit + 1,
-      rolesWith(caller.permission),
-    ]);
-    const [first] = rows;
-    if (!first) throw new WorkspaceNotFound();
-    if (first.allowed !== 't') throw new Forbidden();
-    const found = (first.id as string | null) === null ? [] : rows;
-    const data = found.slice(0, limit).map(toInvitationResponse);
-    const last = data.at(-1);
-    return { data, nextCursor: found.length > limit && last ? encodePageCursor(last.id) : null };
+    const page = await readPage(this.statements, sql.LIST_INVITATIONS, caller, workspaceId, query);
+    return { data: page.rows.map(toInvitationResponse), nextCursor: page.nextCursor };
   }
 
   /**
    * Withdraws an invitation: its token stops working.
-   * @throws {WorkspaceNotFound}
-   * @throws {Forbidden}, for owners {@link import('./workspaces.errors.js').OwnersOnly}
+   * @throws {import('./workspaces.errors.js').WorkspaceNotFound}
+   * @throws {import('../common/problem.js').Forbidden}, for owners {@link import('./workspaces.errors.js').OwnersOnly}
    * @throws {InvitationNotFound}
    */
   async withdraw(

@@ -1,18 +1,14 @@
-import type { Statement } from '../database/pipelined-statements.js';
+import type { InvitationRow } from './invitations.dto.js';
+import { workspaceList } from './workspace-list.js';
 
 const INVITATION = `i.id, i.workspace_id, i.email, i.role, i.invited_by, i.created_at::text, i.expires_at::text`;
 
-/** As LIST_MEMBERS: no row for a stranger, `allowed` false for a member whose role may not see them. */
-export const LIST_INVITATIONS: Statement = {
+export const LIST_INVITATIONS = workspaceList<InvitationRow>({
   name: 'invitations.list',
-  text: `SELECT me.role = ANY ($5) AS allowed, found.* FROM memberships me
-    LEFT JOIN LATERAL (
-      SELECT ${INVITATION} FROM invitations i
-      WHERE i.workspace_id = me.workspace_id AND i.expires_at > now() AND ($3::uuid IS NULL OR i.id > $3)
-      ORDER BY i.id LIMIT $4
-    ) found ON me.role = ANY ($5)
-    WHERE me.workspace_id = $1 AND me.principal_id = $2 ORDER BY found.id`,
-};
+  select: `${INVITATION} FROM invitations i WHERE i.workspace_id = me.workspace_id AND i.expires_at > now()`,
+  key: 'id',
+  keyColumn: 'i.id',
+});
 
 export const IS_MEMBER = `SELECT 1 FROM memberships m JOIN users u ON u.id = m.principal_id
   WHERE m.workspace_id = $1 AND u.email = $2`;

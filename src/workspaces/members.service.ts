@@ -3,8 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { ClientInfo } from '../common/client-info.js';
 import type { VersionCondition } from '../common/conditional.js';
-import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor, type PageQuery } from '../common/pagination.js';
-import { Forbidden } from '../common/problem.js';
+import type { PageQuery } from '../common/pagination.js';
 import { Representation } from '../common/representation.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { AppendingTransactions } from '../events/appending-transactions.js';
@@ -21,7 +20,7 @@ import {
   UPDATE_MEMBER,
   WITHDRAW_INVITATIONS,
 } from './members.sql.js';
-import { may, rolesWith } from './permissions.js';
+import { may } from './permissions.js';
 import type { Caller } from './requires.js';
 import {
   type LockedWorkspace,
@@ -29,7 +28,8 @@ import {
   requireOwnersManager,
   requireVersion,
 } from './workspace-lock.js';
-import { LastOwner, MemberNotFound, PersonalWorkspace, WorkspaceNotFound } from './workspaces.errors.js';
+import { readPage } from './workspace-list.js';
+import { LastOwner, MemberNotFound, PersonalWorkspace } from './workspaces.errors.js';
 import { MEMBER_REMOVED, MEMBER_UPDATED, memberEvent } from './workspaces.events.js';
 
 /** Who belongs to a workspace, and as what. Changes happen one after another, so an owner is left at all times. */
@@ -44,32 +44,19 @@ export class MembersService {
 
   /**
    * The members of a workspace, in the order in which their accounts were made.
-   * @throws {WorkspaceNotFound}
-   * @throws {Forbidden}
+   * @throws {import('./workspaces.errors.js').WorkspaceNotFound}
+   * @throws {import('../common/problem.js').Forbidden}
    */
   async list(caller: Caller<'members:read'>, workspaceId: string, query: PageQuery): Promise<MemberList> {
-    const limit = query.limit ?? DEFAULT_LIMIT;
-    const rows = await this.statements.run<{ allowed: 't' | 'f' } & MemberRow>(LIST_MEMBERS, [
-      workspaceId,
-      caller.id,
-      decodePageCursor(query.cursor),
-      limit + 1,
-      rolesWith(caller.permission),
-    ]);
-    const [first] = rows;
-    if (!first) throw new WorkspaceNotFound();
-    if (first.allowed !== 't') throw new Forbidden();
-    const found = (first.principal_id as string | null) === null ? [] : rows;
-    const data = found.slice(0, limit).map(toMemberResponse);
-    const last = data.at(-1);
-    return { data, nextCursor: found.length > limit && last ? encodePageCursor(last.principalId) : null };
+    const page = await readPage(this.statements, LIST_MEMBERS, caller, workspaceId, query);
+    return { data: page.rows.map(toMemberResponse), nextCursor: page.nextCursor };
   }
 
   /**
    * Gives a member another role; an owner hands the workspace over by making somebody else an owner.
-   * @throws {WorkspaceNotFound}
+   * @throws {import('./workspaces.errors.js').WorkspaceNotFound}
    * @throws {MemberNotFound}
-   * @throws {Forbidden}, for what concerns owners {@link import('./workspaces.errors.js').OwnersOnly}
+   * @throws {import('../common/problem.js').Forbidden}, for what concerns owners {@link import('./workspaces.errors.js').OwnersOnly}
    * @throws {LastOwner}
    * @throws {PersonalWorkspace}
    * @throws {import('../common/problem.js').VersionMismatch} if `ifMatch` does not hold

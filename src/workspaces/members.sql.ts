@@ -1,19 +1,15 @@
-import type { Statement } from '../database/pipelined-statements.js';
+import type { MemberRow } from './members.dto.js';
+import { workspaceList } from './workspace-list.js';
 
 const MEMBER = `m.principal_id, u.email, u.name, m.role, m.version::text, m.created_at::text, m.updated_at::text
   FROM memberships m LEFT JOIN users u ON u.id = m.principal_id`;
 
-/** No row: the caller is no member. One row without a principal: none left, or none that the role may see. */
-export const LIST_MEMBERS: Statement = {
+export const LIST_MEMBERS = workspaceList<MemberRow>({
   name: 'members.list',
-  text: `SELECT me.role = ANY ($5) AS allowed, found.* FROM memberships me
-    LEFT JOIN LATERAL (
-      SELECT ${MEMBER}
-      WHERE m.workspace_id = me.workspace_id AND ($3::uuid IS NULL OR m.principal_id > $3)
-      ORDER BY m.principal_id LIMIT $4
-    ) found ON me.role = ANY ($5)
-    WHERE me.workspace_id = $1 AND me.principal_id = $2 ORDER BY found.principal_id`,
-};
+  select: `${MEMBER} WHERE m.workspace_id = me.workspace_id`,
+  key: 'principal_id',
+  keyColumn: 'm.principal_id',
+});
 
 export const READ_MEMBER = `SELECT ${MEMBER} WHERE m.workspace_id = $1 AND m.principal_id = $2`;
 
