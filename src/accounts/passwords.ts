@@ -1,11 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { Algorithm, hash, verify } from '@node-rs/argon2';
 import pLimit from 'p-limit';
+import { AtriumConfig } from '../config/config.js';
 import { Unavailable, ValidationFailed } from '../common/problem.js';
 import { weakness } from './password-rules.js';
 
-/** OWASP's argon2id parameters: 19 MiB, two passes, one lane. */
-const PARAMETERS = { algorithm: Algorithm.Argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 };
+/** As OWASP's parameters of argon2id have it; how much memory it takes is configured. */
+const PASSES = 2;
+const LANES = 1;
 
 /** Hashing costs a core for tens of milliseconds: this many at once, and this many waiting. */
 const CONCURRENCY = 2;
@@ -15,8 +17,14 @@ const MAX_WAITING = 64;
 @Injectable()
 export class Passwords {
   private readonly limit = pLimit(CONCURRENCY);
+  private readonly parameters;
   /** Spent on unknown accounts, so that they take as long as known ones. */
-  private readonly decoy = hash('no account has this password', PARAMETERS);
+  private readonly decoy: Promise<string>;
+
+  constructor({ passwords: { hashMemoryKib: memoryCost } }: AtriumConfig) {
+    this.parameters = { algorithm: Algorithm.Argon2id, memoryCost, timeCost: PASSES, parallelism: LANES };
+    this.decoy = hash('no account has this password', this.parameters);
+  }
 
   /**
    * @param email the account's address, normalised
@@ -30,7 +38,7 @@ export class Passwords {
 
   /** @throws {Unavailable} when too many are waiting already */
   async hash(password: string): Promise<string> {
-    return this.bounded(() => hash(password.normalize('NFC'), PARAMETERS));
+    return this.bounded(() => hash(password.normalize('NFC'), this.parameters));
   }
 
   /**
@@ -47,7 +55,7 @@ export class Passwords {
   /** Whether a hash was made with less effort than a new one would be. */
   isOutdated(passwordHash: string): boolean {
     const [, memory, time] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=\d+\$/.exec(passwordHash) ?? [];
-    return !(Number(memory) >= PARAMETERS.memoryCost && Number(time) >= PARAMETERS.timeCost);
+    return !(Number(memory) >= this.parameters.memoryCost && Number(time) >= PASSES);
   }
 
   private async bounded<T>(work: () => Promise<T>): Promise<T> {

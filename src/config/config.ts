@@ -48,6 +48,7 @@ export class AtriumConfig {
     /** From which passkeys are taken. */
     readonly origins: readonly string[];
   };
+  readonly passwords: { readonly hashMemoryKib: number };
   readonly http: {
     readonly corsOrigins: readonly string[];
     readonly bodyLimitBytes: number;
@@ -125,6 +126,7 @@ export class AtriumConfig {
       rpId: env.PASSKEY_RP_ID ?? hostname,
       origins: [origin, ...env.CORS_ORIGINS.filter((each) => each !== '*'), ...env.PASSKEY_ORIGINS],
     };
+    this.passwords = { hashMemoryKib: env.PASSWORD_HASH_MEMORY_KIB };
     this.http = {
       corsOrigins: env.CORS_ORIGINS,
       bodyLimitBytes: env.BODY_LIMIT_BYTES,

@@ -51,6 +51,7 @@ describe('A wrong variable stops the start and says its name and the mend', () =
       'app.example.com',
       'must list origins such as https://app.example.com, separated by commas',
     ],
+    ['PASSWORD_HASH_MEMORY_KIB', '63', 'must be at least 64 KiB'],
     ['CORS_ORIGINS', 'https://a.example,https://b.example/path', 'must list origins such as'],
     ...['true', '*', '0', '10', '0.0.0.0/0', '::/0', '10.0.0.0/7', '10.0.0.0/33', 'proxy.internal', ','].map(
       (value): [string, string, string] => ['TRUST_PROXY', value, 'must be 1 to 9 proxies in a row, or list'],
@@ -141,6 +142,7 @@ describe('Production', () => {
     ['the embedded database, set to nothing', { DATABASE_URL: '' }, 'DATABASE_URL'],
     ['no secret', { TOKEN_SECRET: undefined }, 'TOKEN_SECRET'],
     ['the default secret, set on purpose', { TOKEN_SECRET: DEVELOPMENT_SECRET }, 'TOKEN_SECRET'],
+    ['cheap hashes', { PASSWORD_HASH_MEMORY_KIB: '19455' }, 'PASSWORD_HASH_MEMORY_KIB'],
     ['no rate limits', { RATE_LIMIT: 'off' }, 'RATE_LIMIT'],
     ['a wildcard origin', { CORS_ORIGINS: '*' }, 'CORS_ORIGINS'],
     ['a wildcard among origins', { CORS_ORIGINS: 'https://app.example.com,*' }, 'CORS_ORIGINS'],

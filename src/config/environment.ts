@@ -12,6 +12,9 @@ export const DEVELOPMENT_PUBLIC_URL = 'http://localhost:3000';
 /** Whom mails are from when nobody said. Production refuses it as soon as mail is sent. */
 export const DEVELOPMENT_SENDER = 'Atrium <atrium@localhost>';
 
+/** What OWASP asks of argon2id with two passes. Production refuses less. */
+export const LEAST_HASH_MEMORY_KIB = 19_456;
+
 /**
  * The environment variables that Atrium reads, one property each, with their defaults. `.env.example`
  * lists the same names; a test compares the two.
@@ -129,6 +132,10 @@ export class Environment {
     message: 'must list origins such as https://app.example.com, separated by commas',
   })
   PASSKEY_ORIGINS: string[] = [];
+
+  /** Of argon2id. */
+  @WholeNumber({ of: 'KiB', unit: 'KiB', min: 64, max: 1_048_576 })
+  PASSWORD_HASH_MEMORY_KIB = LEAST_HASH_MEMORY_KIB;
 
   // HTTP.
 

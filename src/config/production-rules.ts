@@ -2,6 +2,7 @@ import {
   DEVELOPMENT_PUBLIC_URL,
   DEVELOPMENT_SECRET,
   DEVELOPMENT_SENDER,
+  LEAST_HASH_MEMORY_KIB,
   type Environment,
 } from './environment.js';
 
@@ -17,6 +18,8 @@ export function unsafeInProduction(environment: Environment): string[] {
     problems.push(
       'TOKEN_SECRET must be set in production to a secret of your own: openssl rand -base64 48 makes one',
     );
+  if (environment.PASSWORD_HASH_MEMORY_KIB < LEAST_HASH_MEMORY_KIB)
+    problems.push(`PASSWORD_HASH_MEMORY_KIB must be at least ${LEAST_HASH_MEMORY_KIB} in production`);
   if (!environment.RATE_LIMIT)
     problems.push('RATE_LIMIT must be on in production: raise RATE_LIMIT_PER_MINUTE instead');
   if (environment.CORS_ORIGINS.includes('*'))

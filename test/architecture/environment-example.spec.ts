@@ -11,6 +11,7 @@ const units: [ending: string, unit: RegExp][] = [
   ['_MS', /\bmilliseconds\b/],
   ['_SECONDS', /\bseconds\b/],
   ['_BYTES', /\bbytes\b/],
+  ['_KIB', /\bKiB\b/],
   ['_SIZE', /\bconnections\b/],
   ['_ROOM_LIMIT', /\bmany rooms\b/],
   ['_PER_MINUTE', /\bper minute\b/],

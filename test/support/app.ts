@@ -79,6 +79,8 @@ export function testVariables(databaseUrl: string, overrides: Variables = {}): V
     DATA_DIR: join(tmpdir(), `atrium-test-data-${process.pid}`),
     DATABASE_POOL_SIZE: '4',
     TOKEN_SECRET: TEST_SECRET,
+    // Most of a run's work would be hashing; test/accounts/password-rules keeps the default.
+    PASSWORD_HASH_MEMORY_KIB: '64',
     // One address plays all the people; tests of limits turn them on.
     RATE_LIMIT: 'off',
     LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'fatal',
