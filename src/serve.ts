@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { createApplication } from './application.js';
 import { Lifecycle } from './common/lifecycle.js';
 import { type AtriumConfig, loadConfig } from './config/config.js';
@@ -16,6 +17,8 @@ interface Running {
   readonly app: NestExpressApplication;
   readonly config: AtriumConfig;
   readonly postgres: EmbeddedServer | undefined;
+  /** Kept because Node takes one on which nothing was asked yet, as browsers open them in advance, for busy. */
+  readonly connections: ReadonlySet<Socket>;
 }
 
 /** Runs Atrium until a signal ends it, with exit code 0 if everything under way could be finished. */
@@ -39,13 +42,23 @@ async function start(config: AtriumConfig, variables: Variables): Promise<Runnin
     postgres = config.database.url ? undefined : await startEmbedded({ dataDir: config.dataDir, log });
     const ready = postgres ? loadConfig({ ...variables, DATABASE_URL: postgres.url }) : config;
     app = await createApplication(ready);
+    const connections = connectionsOf(app.getHttpServer());
     await listen(app, ready);
-    return { app, config: ready, postgres };
+    return { app, config: ready, postgres, connections };
   } catch (error) {
     await app?.close();
     await postgres?.stop();
     throw error;
   }
+}
+
+function connectionsOf(server: Server): ReadonlySet<Socket> {
+  const connections = new Set<Socket>();
+  server.on('connection', (socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  return connections;
 }
 
 function configure(variables: Variables): AtriumConfig {
@@ -80,12 +93,19 @@ function stopOnSignal(starting: Promise<Running>): void {
   process.on('SIGINT', (signal) => void stop(signal));
 }
 
-async function drain({ app, config, postgres }: Running): Promise<void> {
+async function drain({ app, config, postgres, connections }: Running): Promise<void> {
   app.get(Lifecycle).drain();
   const server = app.getHttpServer();
-  const patience = setTimeout(() => server.closeAllConnections(), config.http.drainTimeoutMs).unref();
+  const limit = config.http.drainTimeoutMs;
+  const patience = setTimeout(() => {
+    new Logger('Shutdown').warn(`What is not answered after ${limit} ms is cut`);
+    server.closeAllConnections();
+  }, limit).unref();
   // A connection that was kept alive for a next request is idle once the one under way is answered.
-  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS).unref();
+  const idle = setInterval(() => {
+    server.closeIdleConnections();
+    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
+  }, IDLE_CHECK_MS).unref();
   await app.close();
   clearTimeout(patience);
   clearInterval(idle);

@@ -18,17 +18,24 @@ beforeAll(async () => void (server = await startMailServer()));
 afterAll(() => server.stop());
 
 /** The module on its own, as `app.module.ts` would have it. */
-async function startMailer(variables: Record<string, string>) {
+async function startMailer(variables: Record<string, string>, log: string[] = []) {
   const config = loadConfig({
     NODE_ENV: 'test',
     MAIL_FROM: 'Atrium <no-reply@atrium.example>',
     ...variables,
   });
   const module = await Test.createTestingModule({ imports: [ConfigModule.register(config), MailModule] })
-    .setLogger(new ConsoleLogger({ logLevels: [] }))
+    .setLogger(keptIn(log))
     .compile();
   await module.init();
   return { mailer: module.get(Mailer), stop: () => module.close() };
+}
+
+/** Keeps what is said of mails that are lost. */
+function keptIn(log: string[]): ConsoleLogger {
+  const logger = new ConsoleLogger({ logLevels: [] });
+  logger.error = (message: unknown) => void log.push(String(message));
+  return logger;
 }
 
 async function withMailer(work: (mailer: Mailer) => Promise<void>): Promise<void> {
@@ -141,11 +148,23 @@ describe('By SMTP', () => {
     expect(server.sentTo('stop@example.com').length).toBe(20);
   });
 
-  it('and ends in time when the server takes nothing', async () => {
-    const { mailer, stop } = await startMailer({ SMTP_URL: server.url, DRAIN_TIMEOUT_MS: '200' });
+  it('without the pauses between its tries, which are longer than a stop waits', async () => {
+    const { mailer, stop } = await startMailer({ SMTP_URL: server.url });
+    server.failNext(451, 451, 451);
+    await mailer.send({ to: 'hurry@example.com', subject: 'Hurry', text: 'T' });
+    await stop();
+    expect(server.sentTo('hurry@example.com')).toHaveLength(1);
+  });
+
+  it('and ends at the limit while the server holds a mail that it neither takes nor refuses', async () => {
+    const log: string[] = [];
+    const { mailer, stop } = await startMailer({ SMTP_URL: server.url, DRAIN_TIMEOUT_MS: '200' }, log);
     const release = server.hold();
     await mailer.send({ to: 'never@example.com', subject: 'Never', text: 'T' });
     await stop();
+    expect(server.sentTo('never@example.com')).toEqual([]);
+    // It was left, not tried until it failed.
+    expect(log).toEqual(['1 mails could not be sent any more']);
     release();
   });
 

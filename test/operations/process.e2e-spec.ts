@@ -6,6 +6,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { http } from '../support/http.js';
 import { registerUser } from '../support/people.js';
 import { type AtriumProcess, spawnAtrium } from '../support/process.js';
+import { RawConnection } from '../support/raw-connection.js';
 import { until } from '../support/until.js';
 
 let database: TestDatabase;
@@ -85,9 +86,37 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('On %s', (signal) => {
   });
 });
 
+describe('Connections on which nothing is asked', () => {
+  it('are closed by a process that stops, not waited for, whether they were used or not', async () => {
+    const atrium = await start({ DRAIN_TIMEOUT_MS: '60000', LOG_LEVEL: 'warn' });
+    const url = await atrium.url();
+    const ada = await registerUser({ url });
+    const unused = await RawConnection.open(url);
+    const used = await RawConnection.open(url);
+    const items = await holdItems();
+    used.post('/v1/items', ada.token, { title: 'in time', type: 'x', data: {} });
+    await until('the write is under way', items.waiting);
+
+    atrium.child.kill('SIGTERM');
+    await until('it stops', () =>
+      fetch(`${url}/health/ready`).then(
+        ({ ok }) => !ok,
+        () => true,
+      ),
+    );
+    await items.release();
+    await until('the answer', () => used.received.startsWith('HTTP/1.1 201'));
+    used.keepAlive();
+    expect(await atrium.exited).toBe(0);
+    // Neither did anything to be closed, and the limit, which would have cut them, was not reached.
+    expect([unused.ended, used.ended]).toEqual([false, false]);
+    expect(atrium.output()).not.toMatch(/is cut/);
+  });
+});
+
 describe('A request that outlasts the drain', () => {
   it('is cut after DRAIN_TIMEOUT_MS, so that the process ends', async () => {
-    const atrium = await start({ DRAIN_TIMEOUT_MS: '300' });
+    const atrium = await start({ DRAIN_TIMEOUT_MS: '300', LOG_LEVEL: 'warn' });
     const ada = await registerUser({ url: await atrium.url() });
     const items = await holdItems();
     const answer = ada.http.post('/v1/items', { title: 'late', type: 'x', data: {} }).catch(() => 'cut');
@@ -96,6 +125,7 @@ describe('A request that outlasts the drain', () => {
     expect(await answer).toBe('cut');
     await items.release();
     expect(typeof (await atrium.exited)).toBe('number');
+    expect(atrium.output()).toMatch(/not answered after 300 ms is cut/);
   });
 });
 
