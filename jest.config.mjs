@@ -1,29 +1,26 @@
+import { root, swcOptions } from './test/support/native/paths.mjs';
+
+/** Loaded once per worker; see test/support/native/transform.mjs. */
+const NATIVE = '(@nestjs|typeorm|class-validator|class-transformer|reflect-metadata|rxjs|pg)/';
+const SOURCES = `^${RegExp.escape(root)}/(src|migrations)/(?!.*\\.spec\\.ts$).*\\.ts$`;
+
 /** Specs run as ES modules (`npm test` passes the flag that allows it) on one real PostgreSQL for the whole run. */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/support/native/environment.mjs',
   roots: ['<rootDir>/src', '<rootDir>/test'],
   testMatch: ['**/test/**/*.e2e-spec.ts', '**/test/**/*.spec.ts', '**/src/**/*.spec.ts'],
-  setupFiles: ['<rootDir>/test/support/nest-first.mjs'],
   globalSetup: './test/support/global-setup.mjs',
   globalTeardown: './test/support/global-teardown.mjs',
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: {
-    '^.+\\.ts$': [
-      '@swc/jest',
-      {
-        jsc: {
-          target: 'es2023',
-          parser: { syntax: 'typescript', decorators: true },
-          transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },
-          keepClassNames: true,
-        },
-        module: { type: 'es6' },
-        sourceMaps: 'inline',
-      },
-    ],
+    [`/node_modules/${NATIVE}`]: '<rootDir>/test/support/native/transform.mjs',
+    [SOURCES]: '<rootDir>/test/support/native/transform.mjs',
+    '^.+\\.ts$': ['@swc/jest', { ...swcOptions, sourceMaps: 'inline' }],
   },
+  transformIgnorePatterns: [`/node_modules/(?!${NATIVE})`],
   testTimeout: 120_000,
-  maxWorkers: 2,
+  // Of two cores, one would idle while a test waits for PostgreSQL or a process.
+  maxWorkers: 4,
   workerIdleMemoryLimit: '400MB',
 };

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { compileSources } from './native/compile.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -16,10 +17,12 @@ export default async function globalSetup() {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   globalThis.atriumTestServer = server;
+  const compiled = compileSources();
   const { url, template, prefix } = await new Promise((resolve, reject) => {
     server.once('message', resolve);
     server.once('error', reject);
     server.once('exit', (code) => reject(new Error(`The test database did not start (exit code ${code})`)));
   });
+  await compiled;
   process.env.ATRIUM_TEST_SERVER = JSON.stringify({ url, template, prefix });
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { builtMain } from './build.js';
 import { until } from './until.js';
 
@@ -25,10 +26,11 @@ export async function spawnAtrium(
   variables: Readonly<Record<string, string>>,
   main?: string,
 ): Promise<AtriumProcess> {
-  const child = spawn(process.execPath, ['--no-warnings', main ?? (await builtMain())], {
+  const file = main ?? (await builtMain());
+  const child = spawn(process.execPath, ['--no-warnings', file], {
     // No `.env` of the developer's here.
     cwd: tmpdir(),
-    env: { PATH: process.env.PATH, ...variables },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: join(dirname(file), '../.compiled'), ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let text = '';
