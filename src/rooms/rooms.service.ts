@@ -14,7 +14,10 @@ import { RoomHub } from './room-hub.js';
 import type { JoinFrame, PublishFrame } from './rooms.dto.js';
 import { NotJoined, OtherPrincipal, TooManyRooms } from './rooms.errors.js';
 
-/** What sockets may ask for. Answers go out on the connection before anything that follows from them. */
+/**
+ * What sockets may ask for. The answer to a join comes before the room's events; whoever publishes may hear the
+ * event before the `published` that gives its cursor.
+ */
 @Injectable()
 export class RoomsService {
   constructor(
