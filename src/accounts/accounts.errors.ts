@@ -52,3 +52,14 @@ export class TooManyMails extends Problem {
     });
   }
 }
+
+/** 409 `last_sign_in_method`: without this nobody could sign in to the account. */
+export class LastSignInMethod extends Problem {
+  constructor() {
+    super(
+      409,
+      'last_sign_in_method',
+      'This is the only way to sign in to your account. Add another first: a password, a passkey or a provider.',
+    );
+  }
+}

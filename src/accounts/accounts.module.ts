@@ -17,6 +17,7 @@ import { OwnPassword } from './own-password.js';
 import { PasswordReset } from './password-reset.js';
 import { Passwords } from './passwords.js';
 import { Registrations } from './registrations.js';
+import { SignInMethods } from './sign-in-methods.js';
 import { SignOuts } from './sign-outs.js';
 import { User } from './user.entity.js';
 
@@ -37,6 +38,7 @@ import { User } from './user.entity.js';
     PasswordReset,
     Passwords,
     Registrations,
+    SignInMethods,
     SignOuts,
   ],
   exports: [
@@ -48,6 +50,7 @@ import { User } from './user.entity.js';
     OwnPassword,
     Passwords,
     Registrations,
+    SignInMethods,
     SignOuts,
   ],
 })

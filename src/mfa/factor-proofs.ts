@@ -7,8 +7,9 @@ import { Transactions } from '../database/transactions.js';
 import { Mailer } from '../mail/mailer.js';
 import { PasswordAttempts } from '../rate-limits/password-attempts.js';
 import { recoveryCodeUsed } from './mfa-mails.js';
-import { WrongCode } from './mfa.errors.js';
+import { WrongCode, WrongFactor } from './mfa.errors.js';
 import type { FactorProofRequest } from './mfa.dto.js';
+import { PasskeyAssertions } from './passkey-assertions.js';
 import { RecoveryCodes } from './recovery-codes.js';
 import type { FactorMethod } from './second-factors.sql.js';
 import { TotpService } from './totp.service.js';
@@ -17,6 +18,8 @@ import { TotpService } from './totp.service.js';
 export interface ProofOccasion {
   readonly during: 'sign-in' | 'step-up';
   readonly userId: string;
+  /** To what the challenge of a passkey was bound: the session, or the challenge of the sign-in. */
+  readonly boundTo: string;
 }
 
 /** A second factor is shown. */
@@ -26,6 +29,7 @@ export class FactorProofs {
     private readonly transactions: Transactions,
     private readonly accounts: AccountsService,
     private readonly totp: TotpService,
+    private readonly assertions: PasskeyAssertions,
     private readonly codes: RecoveryCodes,
     private readonly attempts: PasswordAttempts,
     private readonly mailer: Mailer,
@@ -47,38 +51,45 @@ export class FactorProofs {
     const { userId, during } = occasion;
     const method = methodOf(proof);
     try {
-      const answer = await this.attempts.runFactor(userId, client, WrongCode, () =>
-        this.transactions.run(async (manager) => {
-          const amr = await this.accept(manager, occasion, method, proof);
+      const answer = await this.attempts.runFactor(userId, client, WrongFactor, async () => {
+        const status = during === 'sign-in' ? 401 : 403;
+        // Before the transaction: the passkey's challenge is used up whatever comes of it.
+        const assertion =
+          method === 'webauthn'
+            ? await this.assertions.verifySecond(occasion, proof.credential, status)
+            : undefined;
+        return this.transactions.run(async (manager) => {
+          const amr = assertion
+            ? await this.assertions.count(manager, assertion, status)
+            : await this.acceptCode(manager, userId, method, proof.code ?? '', status);
           if (method === 'recovery')
             await this.audit.record(
               { action: 'mfa.recovery-code.used', client, userId, principalId: userId, detail: { during } },
               manager,
             );
           return work(manager, [...amr, 'mfa']);
-        }),
-      );
+        });
+      });
       if (method === 'recovery') await this.tellOfRecovery(userId);
       return answer;
     } catch (error) {
-      if (error instanceof WrongCode)
-        await this.audit.record({
-          action: 'mfa.refused',
-          client,
-          userId,
-          detail: { method, during, reason: error.reason },
-        });
+      if (error instanceof WrongFactor) {
+        const { reason } = error;
+        const detail = { method, during, reason };
+        await this.audit.record({ action: 'mfa.refused', client, userId, detail });
+        if (reason === 'counter') await this.assertions.tellOfCopy(userId, client);
+      }
       throw error;
     }
   }
 
-  private async accept(
+  private async acceptCode(
     manager: EntityManager,
-    { userId, during }: ProofOccasion,
+    userId: string,
     method: FactorMethod,
-    { code = '' }: FactorProofRequest,
+    code: string,
+    status: 401 | 403,
   ): Promise<string[]> {
-    const status = during === 'sign-in' ? 401 : 403;
     if (method === 'recovery') {
       if (!(await this.codes.use(manager, userId, code))) throw new WrongCode(status);
       return ['otp'];
@@ -95,6 +106,7 @@ export class FactorProofs {
 }
 
 /** As it says itself, or as its looks say: a code of an app has six digits. */
-function methodOf({ method, code = '' }: FactorProofRequest): FactorMethod {
+function methodOf({ method, code = '', credential }: FactorProofRequest): FactorMethod {
+  if (method === undefined && credential !== undefined) return 'webauthn';
   return method ?? (/^\s*\d{3}\s*\d{3}\s*$/.test(code) ? 'totp' : 'recovery');
 }

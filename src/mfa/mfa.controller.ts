@@ -16,6 +16,7 @@ import { SessionTransport } from '../sessions/session-transport.interceptor.js';
 import { SessionResponse, SignInChallenge } from '../sessions/sessions.dto.js';
 import {
   MfaStatus,
+  MfaTokenRequest,
   RecoveryCodesResponse,
   StepUpRequest,
   TotpCodeRequest,
@@ -23,6 +24,7 @@ import {
   VerifyMfaRequest,
 } from './mfa.dto.js';
 import { MfaService } from './mfa.service.js';
+import { PasskeyOptions } from './passkeys.dto.js';
 import { StepUpService } from './step-up.service.js';
 import { TotpService } from './totp.service.js';
 
@@ -107,6 +109,26 @@ export class MfaController {
     @Client() client: ClientInfo,
   ): Promise<SessionResponse | SignInChallenge> {
     return this.mfa.verify(body, client);
+  }
+
+  /** What a browser asks a passkey for, to answer a challenge. */
+  @Post('verify/options')
+  @Public()
+  @HttpCode(200)
+  @Header('Cache-Control', 'no-store')
+  @ApiOkResponse({ type: PasskeyOptions })
+  verifyOptions(@Body() { mfaToken }: MfaTokenRequest): Promise<PasskeyOptions> {
+    return this.mfa.passkeyOptions(mfaToken);
+  }
+
+  /** What a browser asks a passkey for, to prove the present session again. */
+  @Post('step-up/options')
+  @HttpCode(200)
+  @Header('Cache-Control', 'no-store')
+  @ApiBearerAuth()
+  @ApiOkResponse({ type: PasskeyOptions })
+  stepUpOptions(@CurrentPrincipal() principal: Principal): Promise<PasskeyOptions> {
+    return this.stepUps.passkeyOptions(principal);
   }
 
   /** Proves again who is behind the present session, for what answers `step_up_required`. */

@@ -1,11 +1,12 @@
 import { applyDecorators } from '@nestjs/common';
-import { IsIn, IsString, MaxLength, ValidateIf } from 'class-validator';
+import { ApiProperty } from '@nestjs/swagger';
+import { IsIn, IsObject, IsString, MaxLength, ValidateIf } from 'class-validator';
 import { IsGivenPassword } from '../accounts/credential-rules.js';
 import { SessionTransportChoice } from '../sessions/sessions.dto.js';
 
 const CODE = 'must be a text of at most 100 characters';
 const TOKEN = 'must be the mfaToken of a login';
-const METHODS = ['totp', 'recovery'] as const;
+const METHODS = ['totp', 'webauthn', 'recovery'] as const;
 
 /** May be left out, but not be null. */
 const MayBeMissing = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);
@@ -13,6 +14,13 @@ const IsCode = (): PropertyDecorator =>
   applyDecorators(IsString({ message: CODE }), MaxLength(100, { message: CODE }));
 const IsMfaToken = (): PropertyDecorator =>
   applyDecorators(IsString({ message: TOKEN }), MaxLength(100, { message: TOKEN }));
+
+/** What is in it is judged when it is verified. */
+export const IsCredential = (): PropertyDecorator =>
+  applyDecorators(
+    IsObject({ message: 'must be the JSON of a credential' }),
+    ApiProperty({ type: 'object', additionalProperties: true }),
+  );
 
 export class TotpCodeRequest {
   /** Six digits, as the app shows them. */
@@ -31,6 +39,17 @@ export class FactorProofRequest extends SessionTransportChoice {
   @MayBeMissing()
   @IsCode()
   code?: string;
+
+  /** Of a passkey: what `navigator.credentials.get()` gave, as JSON (WebAuthn, section 5.1). */
+  @MayBeMissing()
+  @IsCredential()
+  credential?: object;
+}
+
+export class MfaTokenRequest {
+  /** Of the challenge. */
+  @IsMfaToken()
+  mfaToken: string;
 }
 
 export class VerifyMfaRequest extends FactorProofRequest {

@@ -25,12 +25,58 @@ export class InvalidMfaToken extends Problem {
   }
 }
 
+/** Why a proof was not taken, for the audit trail; the caller is not told. */
+export type RefusalReason = 'wrong' | 'replayed' | 'counter';
+
+/** A factor was shown, and it was not good. 401 of a sign-in; 403 where the caller is signed in already. */
+export abstract class WrongFactor extends Problem {
+  abstract readonly reason: RefusalReason;
+}
+
+/** `passkey_refused`: another challenge, site, account or key, no user verification, or a counter that went back. */
+export class PasskeyRefused extends WrongFactor {
+  constructor(
+    status: 400 | 401 | 403,
+    readonly reason: RefusalReason = 'wrong',
+    cause?: unknown,
+  ) {
+    super(
+      status,
+      'passkey_refused',
+      'This passkey or its answer is not good here; ask for new options and try again.',
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** 409 `passkey_registered`: this passkey is known already. */
+export class PasskeyRegistered extends Problem {
+  constructor() {
+    super(409, 'passkey_registered', 'This passkey is registered already.');
+  }
+}
+
+/** 409 `too_many_passkeys`. */
+export class TooManyPasskeys extends Problem {
+  constructor(limit: number) {
+    super(409, 'too_many_passkeys', `An account has at most ${limit} passkeys; remove one first.`);
+  }
+}
+
+/** 404 `not_found`: the caller has no such passkey. */
+export class PasskeyNotFound extends NotFound {
+  constructor() {
+    super('You have no such passkey.');
+  }
+}
+
 /** `wrong_code`: the second factor was not good. 401 of a sign-in; 403 where the caller is signed in already. */
-export class WrongCode extends Problem {
-  /** @param reason for the audit trail; the caller is not told */
+export class WrongCode extends WrongFactor {
   constructor(
     status: 401 | 403,
-    readonly reason: 'wrong' | 'replayed' = 'wrong',
+    readonly reason: RefusalReason = 'wrong',
   ) {
     super(
       status,

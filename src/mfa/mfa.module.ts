@@ -9,6 +9,9 @@ import { FactorProofs } from './factor-proofs.js';
 import { FactorSecrets } from './factor-secrets.js';
 import { MfaController } from './mfa.controller.js';
 import { MfaService } from './mfa.service.js';
+import { PasskeyAssertions } from './passkey-assertions.js';
+import { PasskeySignInController, PasskeysController } from './passkeys.controller.js';
+import { PasskeysService } from './passkeys.service.js';
 import { RecoveryCodes } from './recovery-codes.js';
 import { SecondFactors } from './second-factors.js';
 import { StepUpGuard } from './step-up.guard.js';
@@ -18,11 +21,13 @@ import { TotpService } from './totp.service.js';
 /** Second factors, and the recent proof that sensitive changes ask for. To be named after the rate limits. */
 @Module({
   imports: [DatabaseModule, AuditModule, MailModule, AccountsModule, SessionsModule],
-  controllers: [MfaController],
+  controllers: [MfaController, PasskeysController, PasskeySignInController],
   providers: [
     FactorProofs,
     FactorSecrets,
     MfaService,
+    PasskeyAssertions,
+    PasskeysService,
     RecoveryCodes,
     SecondFactors,
     StepUpService,

@@ -1,4 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { createHash } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import { AccountsService } from '../accounts/accounts.service.js';
 import { OneTimeTokens, type TokenPurpose } from '../accounts/one-time-tokens.js';
@@ -12,6 +13,8 @@ import { FactorProofs } from './factor-proofs.js';
 import type { MfaStatus, RecoveryCodesResponse, VerifyMfaRequest } from './mfa.dto.js';
 import { InvalidMfaToken, MfaNotEnabled } from './mfa.errors.js';
 import { recoveryCodesReplaced } from './mfa-mails.js';
+import { PasskeyAssertions } from './passkey-assertions.js';
+import type { PasskeyOptions } from './passkeys.dto.js';
 import { RecoveryCodes } from './recovery-codes.js';
 import { SecondFactors } from './second-factors.js';
 import { factorsOf } from './second-factors.sql.js';
@@ -39,6 +42,7 @@ export class MfaService implements OnModuleInit {
     private readonly factors: SecondFactors,
     private readonly proofs: FactorProofs,
     private readonly codes: RecoveryCodes,
+    private readonly assertions: PasskeyAssertions,
   ) {}
 
   onModuleInit(): void {
@@ -85,12 +89,22 @@ export class MfaService implements OnModuleInit {
     const open = await this.tokens.attempt(CHALLENGE, mfaToken, TRIES);
     const user = open && (await this.accounts.find(open.subject));
     if (!open || user?.credentialsVersion !== open.data.credentialsVersion) throw new InvalidMfaToken();
-    const occasion = { during: 'sign-in', userId: user.id } as const;
+    const occasion = { during: 'sign-in', userId: user.id, boundTo: markOf(mfaToken) } as const;
     const amr = await this.proofs.take(occasion, proof, client, async (manager, shown) => {
       if (!(await this.tokens.use(CHALLENGE, mfaToken, manager))) throw new InvalidMfaToken();
       return [...open.data.amr, ...shown];
     });
     return this.signIn.admit(user, amr, client);
+  }
+
+  /**
+   * What a browser asks the passkeys of the account for, to answer a challenge.
+   * @throws {InvalidMfaToken}
+   */
+  async passkeyOptions(mfaToken: string): Promise<PasskeyOptions> {
+    const open = await this.tokens.peek(CHALLENGE, mfaToken);
+    if (!open) throw new InvalidMfaToken();
+    return this.assertions.secondOptions(open.subject, markOf(mfaToken));
   }
 
   private async challenge(user: User, amr: string[]): Promise<SignInChallenge | undefined> {
@@ -102,3 +116,6 @@ export class MfaService implements OnModuleInit {
     return { mfaRequired: true, mfaToken, methods: [...methods], expiresIn: CHALLENGE.ttlSeconds };
   }
 }
+
+/** What may be kept of a token. */
+const markOf = (token: string): string => createHash('sha256').update(token).digest('base64url');

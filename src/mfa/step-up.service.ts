@@ -11,6 +11,8 @@ import { SessionsService } from '../sessions/sessions.service.js';
 import { FactorProofs } from './factor-proofs.js';
 import type { StepUpRequest } from './mfa.dto.js';
 import { StepUpRequired } from './mfa.errors.js';
+import { PasskeyAssertions } from './passkey-assertions.js';
+import type { PasskeyOptions } from './passkeys.dto.js';
 import { type FactorsRow, STANDING, toFactors } from './second-factors.sql.js';
 
 interface Standing {
@@ -30,6 +32,7 @@ export class StepUpService {
     private readonly sessions: SessionsService,
     private readonly ownPassword: OwnPassword,
     private readonly proofs: FactorProofs,
+    private readonly assertions: PasskeyAssertions,
     private readonly audit: AuditTrail,
     private readonly config: AtriumConfig,
   ) {}
@@ -53,8 +56,9 @@ export class StepUpService {
     const { password, ...proof } = request;
     const { hasFactor, methods } = await this.standing(principal);
     if (hasFactor) {
-      if (proof.code === undefined) throw new StepUpRequired(methods);
-      const occasion = { during: 'step-up', userId: principal.id } as const;
+      if (proof.code === undefined && proof.credential === undefined) throw new StepUpRequired(methods);
+      const { id: userId, sessionId: boundTo } = principal;
+      const occasion = { during: 'step-up', userId, boundTo } as const;
       await this.proofs.take(occasion, proof, client, (manager, amr) =>
         this.renew(manager, principal, amr, client),
       );
@@ -63,6 +67,11 @@ export class StepUpService {
     if (password === undefined) throw new StepUpRequired(methods);
     await this.ownPassword.confirm(principal, password, client);
     await this.transactions.run((manager) => this.renew(manager, principal, ['pwd'], client));
+  }
+
+  /** What a browser asks the caller's passkeys for, to prove the session again. */
+  async passkeyOptions({ id, sessionId }: Principal): Promise<PasskeyOptions> {
+    return this.assertions.secondOptions(id, sessionId);
   }
 
   private async renew(

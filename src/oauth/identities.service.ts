@@ -1,6 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { AccountReclaim } from '../accounts/account-reclaim.js';
+import { SignInMethods } from '../accounts/sign-in-methods.js';
 import { User } from '../accounts/user.entity.js';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { Principal } from '../common/access.js';
@@ -10,7 +11,7 @@ import { PipelinedStatements, type Statement } from '../database/pipelined-state
 import { Transactions } from '../database/transactions.js';
 import { type IdentityList, type IdentityRow, toIdentityResponse } from './identities.dto.js';
 import { Identity } from './identity.entity.js';
-import { IdentityNotFound, LastSignInMethod } from './oauth.errors.js';
+import { IdentityNotFound } from './oauth.errors.js';
 
 const LIST: Statement = {
   name: 'identities.list',
@@ -25,10 +26,12 @@ export class IdentitiesService implements OnModuleInit {
     private readonly statements: PipelinedStatements,
     private readonly transactions: Transactions,
     private readonly reclaim: AccountReclaim,
+    private readonly methods: SignInMethods,
     private readonly audit: AuditTrail,
   ) {}
 
   onModuleInit(): void {
+    this.methods.add((manager, userId) => manager.countBy(Identity, { userId }));
     // Whoever held an address in advance may have linked an identity to come back by.
     this.reclaim.add(async (manager, { id: userId }) => {
       await manager.delete(Identity, { userId });
@@ -51,7 +54,7 @@ export class IdentitiesService implements OnModuleInit {
   /**
    * Takes an identity from the caller's account. Sessions that it opened go on.
    * @throws {IdentityNotFound}
-   * @throws {LastSignInMethod}
+   * @throws {import('../accounts/accounts.errors.js').LastSignInMethod}
    */
   async unlink(principal: Principal, id: string, client: ClientInfo): Promise<void> {
     const userId = principal.id;
@@ -63,8 +66,7 @@ export class IdentitiesService implements OnModuleInit {
       });
       const identity = user && (await manager.findOneBy(Identity, { id, userId }));
       if (!identity) throw new IdentityNotFound();
-      if (user.passwordHash === null && (await manager.countBy(Identity, { userId })) === 1)
-        throw new LastSignInMethod();
+      await this.methods.refuseLast(manager, user);
       await manager.delete(Identity, { id });
       const { provider, issuer } = identity;
       await this.audit.record(

@@ -62,17 +62,6 @@ export class IdentityTaken extends Problem {
   }
 }
 
-/** 409 `last_sign_in_method`: without this identity nobody could sign in to the account. */
-export class LastSignInMethod extends Problem {
-  constructor() {
-    super(
-      409,
-      'last_sign_in_method',
-      'This is the only way to sign in to your account. Link another provider or set a password first.',
-    );
-  }
-}
-
 /** 400 `invalid_oauth_state`: no such sign-in is under way in this browser. */
 export class InvalidOAuthState extends Problem {
   constructor() {

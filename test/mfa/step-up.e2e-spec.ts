@@ -24,6 +24,9 @@ const WITHOUT_PASSWORD: Route[] = [
   ['POST', '/v1/auth/mfa/recovery-codes'],
   ['POST', '/v1/me/identities/corp', {}],
   ['DELETE', `/v1/me/identities/${randomUUID()}`],
+  ['POST', '/v1/me/passkeys/options'],
+  ['POST', '/v1/me/passkeys', { credential: {} }],
+  ['DELETE', `/v1/me/passkeys/${randomUUID()}`],
 ];
 /** What asks for the password itself. */
 const WITH_PASSWORD: Route[] = [
