@@ -20,6 +20,8 @@ const mayImport = {
   workspaces: [...ground, 'audit', 'mail', 'accounts', 'sessions', 'events'],
   events: [...ground, 'bus'],
   rooms: [...ground, 'bus', 'sessions', 'workspaces', 'events'],
+  // A feature, but for one thing: what is said by a request is published as from a socket.
+  'custom-rooms': [...ground, 'audit', 'sessions', 'workspaces', 'events', 'rooms'],
 };
 /** Beside the features: says who may join a workspace's room. */
 const registersRooms = ['workspaces'];

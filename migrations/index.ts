@@ -5,6 +5,7 @@ import { SessionEndings1764000200000 } from './1764000200000-session-endings.js'
 import { AttemptsAndAppendOnlyAudit1764000400000 } from './1764000400000-attempts-and-append-only-audit.js';
 import { Identities1764000500000 } from './1764000500000-identities.js';
 import { SecondFactors1764100000000 } from './1764100000000-second-factors.js';
+import { CustomRooms1764200000000 } from './1764200000000-custom-rooms.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -15,4 +16,5 @@ export const migrations = [
   AttemptsAndAppendOnlyAudit1764000400000,
   Identities1764000500000,
   SecondFactors1764100000000,
+  CustomRooms1764200000000,
 ];

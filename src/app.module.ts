@@ -5,6 +5,7 @@ import { BusModule } from './bus/bus.module.js';
 import { CommonModule } from './common/common.module.js';
 import type { AtriumConfig } from './config/config.js';
 import { ConfigModule } from './config/config.module.js';
+import { CustomRoomsModule } from './custom-rooms/custom-rooms.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { EventsModule } from './events/events.module.js';
 import { ItemsModule } from './items/items.module.js';
@@ -39,6 +40,7 @@ export class AppModule {
         WorkspacesModule,
         ItemsModule,
         RoomsModule,
+        CustomRoomsModule,
         HealthModule,
       ],
     };

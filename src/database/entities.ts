@@ -1,6 +1,8 @@
 import { OneTimeToken } from '../accounts/one-time-token.entity.js';
 import { User } from '../accounts/user.entity.js';
 import { AuditEntry } from '../audit/audit-entry.entity.js';
+import { CustomRoom } from '../custom-rooms/custom-room.entity.js';
+import { RoomMember } from '../custom-rooms/room-member.entity.js';
 import { Event } from '../events/event.entity.js';
 import { StreamHistory } from '../events/stream-history.entity.js';
 import { Stream } from '../events/stream.entity.js';
@@ -33,4 +35,6 @@ export const entities = [
   StreamHistory,
   Event,
   Item,
+  CustomRoom,
+  RoomMember,
 ];

@@ -1,3 +1,4 @@
+import { ApiProperty } from '@nestjs/swagger';
 import { IsBoolean, IsDefined, IsOptional, IsString, Matches, MaxLength } from 'class-validator';
 import type { JsonValue } from '../common/json.js';
 
@@ -27,19 +28,29 @@ export class LeaveFrame {
   room: string;
 }
 
-export class PublishFrame {
-  @IsRoom()
-  room: string;
-
+/** Something to be said in a room. */
+export class PublishRequest {
+  /** A name such as `message.posted`, not one of Atrium's own. */
   @Matches(/^[A-Za-z][\w-]{0,63}(\.[\w-]{1,64}){0,3}$/, { message: 'must be a name such as message.posted' })
   type: string;
 
-  /** Any JSON. */
   @IsDefined({ message: 'must be there' })
+  @ApiProperty({
+    description: 'Any JSON but null.',
+    oneOf: ['object', 'array', 'string', 'number', 'boolean'].map((type) => ({
+      type,
+      ...(type === 'array' ? { items: {} } : {}),
+    })),
+  })
   data: JsonValue;
 
   /** Whether it is kept in the stream and reaches those who were away; true when left out. */
   @IsOptional()
   @IsBoolean({ message: 'must be true or false' })
   durable?: boolean;
+}
+
+export class PublishFrame extends PublishRequest {
+  @IsRoom()
+  room: string;
 }

@@ -19,6 +19,12 @@ const HOLDERS = {
   'audit:read': ADMINS,
   'items:read': MEMBERS,
   'items:write': WRITERS,
+  'rooms:read': MEMBERS,
+  'rooms:create': WRITERS,
+  /** As a moderator of the room. */
+  'rooms:moderate': WRITERS,
+  /** All rooms of the workspace, as their moderators do; but only who is in a private room hears what is said there. */
+  'rooms:manage': ADMINS,
   'rooms:publish': WRITERS,
 } as const satisfies Readonly<Record<string, readonly Role[]>>;
 

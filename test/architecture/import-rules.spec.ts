@@ -18,6 +18,7 @@ const house: Record<string, string[]> = {
   items: ['common', 'config', 'database', 'sessions', 'workspaces', 'events'],
   agents: ['common', 'config', 'database', 'sessions', 'workspaces', 'events'],
   rooms: ['common', 'config', 'database', 'sessions', 'workspaces', 'events'],
+  'custom-rooms': ['common', 'config', 'database', 'sessions', 'workspaces', 'events', 'rooms'],
   'a-new-feature': ['common', 'config', 'database', 'sessions', 'workspaces', 'events'],
 };
 const folders = Object.keys(house);

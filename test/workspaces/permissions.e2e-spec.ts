@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { startAtrium, type TestApp } from '../support/app.js';
+import { addToRoom, createRoom } from '../support/custom-rooms.js';
 import type { Answer, ProblemAnswer } from '../support/http.js';
 import { addMember, createItem, type Person, registerUser } from '../support/people.js';
 import { routesOf } from '../support/routes.js';
@@ -15,6 +16,8 @@ interface Ids {
   readonly member: string;
   readonly invitation: string;
   readonly item: string;
+  /** A public one; of its members only the owner moderates it. */
+  readonly room: string;
 }
 
 /** A route with a request that would do, and the roles that it is for. */
@@ -29,6 +32,8 @@ const [ALL, WRITERS, ADMINS, OWNERS] = [0, 1, 2, 3].map((from) => ROLES.slice(fr
 const members = ({ workspace }: Ids) => `/v1/workspaces/${workspace}/members`;
 const invitations = ({ workspace }: Ids) => `/v1/workspaces/${workspace}/invitations`;
 const item = (ids: Ids) => `/v1/items/${ids.item}`;
+const room = (ids: Ids) => `/v1/rooms/${ids.room}`;
+const roomMember = (ids: Ids) => `${room(ids)}/members/${ids.member}`;
 
 const CASES: Case[] = [
   { route: 'GET /v1/workspaces/:id', roles: ALL, path: (ids) => `/v1/workspaces/${ids.workspace}` },
@@ -77,6 +82,37 @@ const CASES: Case[] = [
   { route: 'GET /v1/items/:id', roles: ALL, path: item },
   { route: 'PATCH /v1/items/:id', roles: WRITERS, path: item, json: () => ({ title: 'x' }) },
   { route: 'DELETE /v1/items/:id', roles: WRITERS, path: item },
+  {
+    route: 'POST /v1/rooms',
+    roles: WRITERS,
+    path: () => '/v1/rooms',
+    json: ({ workspace: workspaceId }) => ({ name: 'r', visibility: 'public', workspaceId }),
+  },
+  { route: 'GET /v1/rooms', roles: ALL, path: (ids) => `/v1/rooms?workspaceId=${ids.workspace}` },
+  { route: 'GET /v1/rooms/:id', roles: ALL, path: room },
+  { route: 'PATCH /v1/rooms/:id', roles: ADMINS, path: room, json: () => ({ name: 'x' }) },
+  { route: 'DELETE /v1/rooms/:id', roles: ADMINS, path: room },
+  { route: 'GET /v1/rooms/:id/members', roles: ALL, path: (ids) => `${room(ids)}/members` },
+  {
+    route: 'POST /v1/rooms/:id/members',
+    roles: ADMINS,
+    path: (ids) => `${room(ids)}/members`,
+    json: () => ({ principalId: people.get('member')?.user.id, role: 'speaker' }),
+  },
+  {
+    route: 'PATCH /v1/rooms/:id/members/:principalId',
+    roles: ADMINS,
+    path: roomMember,
+    json: () => ({ role: 'listener' }),
+  },
+  { route: 'DELETE /v1/rooms/:id/members/:principalId', roles: ADMINS, path: roomMember },
+  {
+    route: 'POST /v1/rooms/:id/messages',
+    roles: WRITERS,
+    path: (ids) => `${room(ids)}/messages`,
+    json: () => ({ type: 'note', data: 1 }),
+  },
+  { route: 'GET /v1/rooms/:id/messages', roles: ALL, path: (ids) => `${room(ids)}/messages` },
 ];
 /** Shown by the specs of their own areas. */
 const ELSEWHERE = /\/audit/;
@@ -92,6 +128,9 @@ beforeAll(async () => {
 afterEach(closeSockets);
 afterAll(() => app.stop());
 
+/** The position of a stream after the events of {@link furnished}. */
+const FURNISHED = '3';
+
 /** A workspace with everything in it that a route may be about. */
 async function furnished(): Promise<Ids> {
   const workspace: WorkspaceAnswer = await createWorkspace(owner);
@@ -102,7 +141,10 @@ async function furnished(): Promise<Ids> {
     role: 'member',
   });
   const { id } = await createItem(owner, { workspaceId: workspace.id });
-  return { workspace: workspace.id, member: bystander.user.id, invitation: body.id, item: id };
+  const { id: roomId } = await createRoom(owner, { visibility: 'public', workspaceId: workspace.id });
+  await addToRoom(owner, roomId, bystander, 'speaker');
+  const [member, invitation] = [bystander.user.id, body.id];
+  return { workspace: workspace.id, member, invitation, item: id, room: roomId };
 }
 
 const call = (person: Person, { route, path, json }: Case, ids: Ids) =>
@@ -122,12 +164,12 @@ describe('Every route of a workspace', () => {
 
   it.each(CASES)('$route answers a stranger as if nothing existed, and changes nothing', async (entry) => {
     const ids = await furnished();
-    const nowhere = { ...ids, workspace: randomUUID(), item: randomUUID() };
+    const nowhere = { ...ids, workspace: randomUUID(), item: randomUUID(), room: randomUUID() };
     const [existing, missing] = [await call(stranger, entry, ids), await call(stranger, entry, nowhere)];
     expect(withoutRequestId(existing)).toEqual(withoutRequestId(missing));
     expect(existing.status).toBe(404);
     const [stream] = await app.sql('SELECT head FROM streams WHERE id = $1', [ids.workspace]);
-    expect(stream).toEqual({ head: '1' });
+    expect(stream).toEqual({ head: FURNISHED });
   });
 
   it.each(CASES)('$route is for $roles', async (entry) => {
@@ -160,9 +202,12 @@ describe('Every room of a workspace', () => {
   it('is to a stranger as if it did not exist, for joining and for publishing', async () => {
     const ids = await furnished();
     const client = await connect(app, { token: stranger.token });
-    for (const room of ['workspaces', 'items']) {
-      const existing = `${room}/${room === 'items' ? ids.item : ids.workspace}`;
-      const missing = `${room}/${randomUUID()}`;
+    for (const [kind, id] of [
+      ['workspaces', ids.workspace],
+      ['items', ids.item],
+      ['rooms', ids.room],
+    ] as const) {
+      const [existing, missing] = [`${kind}/${id}`, `${kind}/${randomUUID()}`];
       for (const [event, more] of [
         ['join', {}],
         ['join', { after: 'abc-1' }],
@@ -176,13 +221,13 @@ describe('Every room of a workspace', () => {
       }
     }
     const [stream] = await app.sql('SELECT head FROM streams WHERE id = $1', [ids.workspace]);
-    expect(stream).toEqual({ head: '1' });
+    expect(stream).toEqual({ head: FURNISHED });
   });
 
   it.each(ROLES)('lets a %s listen, and publish unless it is a viewer', async (role) => {
     const ids = await furnished();
     const client = await connect(app, { token: people.get(role)!.token });
-    for (const room of [`workspaces/${ids.workspace}`, `items/${ids.item}`]) {
+    for (const room of [`workspaces/${ids.workspace}`, `items/${ids.item}`, `rooms/${ids.room}`]) {
       await client.join(room);
       for (const durable of [true, false]) {
         const { event, data } = await client.send('publish', { room, type: 'note', data: 1, durable });
