@@ -12,6 +12,7 @@ import { RecoveryCode } from '../mfa/recovery-code.entity.js';
 import { TotpFactor } from '../mfa/totp-factor.entity.js';
 import { PasswordAttempt } from '../rate-limits/password-attempt.entity.js';
 import { Identity } from '../oauth/identity.entity.js';
+import { Instance, Presence } from '../rooms/presence.entity.js';
 import { Session } from '../sessions/session.entity.js';
 import { Invitation } from '../workspaces/invitation.entity.js';
 import { Membership } from '../workspaces/membership.entity.js';
@@ -37,4 +38,6 @@ export const entities = [
   Item,
   CustomRoom,
   RoomMember,
+  Instance,
+  Presence,
 ];

@@ -10,14 +10,15 @@ import { CloseCode } from './close-codes.js';
 import { isHeardInWorkspace, Room, Subscription, workspaceRoom } from './room.js';
 import type { RoomAccessChange, RoomGrant } from './room-authoriser.js';
 import { RoomDirectory } from './room-directory.js';
+import { type Present, RoomPresence } from './room-presence.js';
 import { InvalidCursor } from './rooms.errors.js';
 import type { Subscriber } from './subscriber.js';
-import type { Wire } from './wire.js';
+import { oncePerWire } from './wire.js';
 
 const NONE: ReadonlyMap<string, Subscription> = new Map();
 
 /** What a subscriber learns when it has joined. */
-export interface Joined {
+export interface Joined extends Present {
   readonly room: string;
   /** Everything after it follows. */
   readonly cursor: string;
@@ -44,6 +45,7 @@ export class RoomHub implements OnModuleInit {
     private readonly streams: Streams,
     private readonly epoch: Epoch,
     private readonly directory: RoomDirectory,
+    private readonly presence: RoomPresence,
   ) {}
 
   onModuleInit(): void {
@@ -70,8 +72,11 @@ export class RoomHub implements OnModuleInit {
     let grant = await authorise();
     const { streamId } = grant;
     const stream = await this.tail.follow(streamId);
+    let watched = false;
     try {
       const from = await this.resolve(stream, after);
+      await this.presence.open(name);
+      watched = true;
       // Somebody lost a right between the decision and where the stream is now; it may be the one who joins. From
       // the last look to the registration there is no wait, and what comes later finds the subscription.
       while (grant.asOf < stream.accessSeq) grant = await authorise();
@@ -81,8 +86,15 @@ export class RoomHub implements OnModuleInit {
       room.members.add(subscription);
       this.remember(subscription);
       const { position, ...rest } = from;
-      return { joined: { room: name, cursor: this.cursor(position), ...rest }, subscription };
+      const joined = {
+        room: name,
+        cursor: this.cursor(position),
+        ...rest,
+        ...this.presence.enter(subscription),
+      };
+      return { joined, subscription };
     } catch (error) {
+      if (watched) this.presence.close(name);
       this.tail.unfollow(streamId);
       throw error;
     }
@@ -96,6 +108,7 @@ export class RoomHub implements OnModuleInit {
   leave(subscription: Subscription): void {
     if (!subscription.active) return;
     subscription.active = false;
+    this.presence.exit(subscription);
     const { room, subscriber } = subscription;
     room.live.delete(subscription);
     room.members.delete(subscription);
@@ -120,7 +133,7 @@ export class RoomHub implements OnModuleInit {
   broadcast(name: string, event: string): void {
     const room = this.rooms.get(name);
     if (!room) return;
-    const frameOn = once((wire) => wire.event(name, event));
+    const frameOn = oncePerWire((wire) => wire.event(name, event));
     // Who lags misses it: that is what ephemeral means.
     for (const { subscriber } of room.live)
       if (!subscriber.isLagging) subscriber.send(frameOn(subscriber.wire));
@@ -180,7 +193,7 @@ export class RoomHub implements OnModuleInit {
     concerns: (subscription: Subscription) => boolean = () => true,
   ): void {
     for (const room of rooms) {
-      const frameOn = once((wire) => wire.message('left', { room: room.name, code }));
+      const frameOn = oncePerWire((wire) => wire.message('left', { room: room.name, code }));
       for (const subscription of [...room.members].filter(concerns)) {
         const { subscriber } = subscription;
         subscriber.send(frameOn(subscriber.wire));
@@ -192,7 +205,7 @@ export class RoomHub implements OnModuleInit {
 
   private deliver(room: Room, event: StreamEvent): void {
     if (room.live.size === 0) return;
-    const frameOn = once((wire) => room.framesOn(wire).of(event));
+    const frameOn = oncePerWire((wire) => room.framesOn(wire).of(event));
     for (const subscription of room.live) {
       const { subscriber } = subscription;
       if (subscriber.isLagging) this.setBack(subscription, event.seq - 1);
@@ -282,18 +295,4 @@ export class RoomHub implements OnModuleInit {
     }
     return true;
   }
-}
-
-/** The bytes for each kind of wire, built when the first reader of that kind wants them. */
-function once(build: (wire: Wire) => Buffer): (wire: Wire) => Buffer {
-  let last: Wire | undefined;
-  let frame: Buffer | undefined;
-  const frames = new Map<Wire, Buffer>();
-  return (wire) => {
-    if (frame && wire === last) return frame;
-    frame = frames.get(wire) ?? build(wire);
-    frames.set(wire, frame);
-    last = wire;
-    return frame;
-  };
 }

@@ -57,6 +57,8 @@ export class Subscription {
   active = true;
   /** How many events its next page should look at. */
   pageEvents = FIRST_PAGE_EVENTS;
+  /** The version of the room's presence that it was told in an answer. */
+  presenceSeen = 0;
 
   /** @param position everything up to this `seq` has been sent; kept while not live */
   constructor(

@@ -1,5 +1,14 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsBoolean, IsDefined, IsOptional, IsString, Matches, MaxLength } from 'class-validator';
+import {
+  IsBoolean,
+  IsDefined,
+  IsObject,
+  IsOptional,
+  IsString,
+  Matches,
+  MaxLength,
+  ValidateBy,
+} from 'class-validator';
 import type { JsonValue } from '../common/json.js';
 
 const ROOM = 'must be a room such as items/{id}';
@@ -26,6 +35,25 @@ export class JoinFrame {
 export class LeaveFrame {
   @IsRoom()
   room: string;
+}
+
+/** The JSON text of a presence's state, in bytes of UTF-8. */
+const MAX_STATE_BYTES = 1_024;
+
+export class PresenceFrame {
+  @IsRoom()
+  room: string;
+
+  /** A small JSON object that replaces the last one. */
+  @IsObject({ message: 'must be an object' })
+  @ValidateBy({
+    name: 'stateBytes',
+    validator: {
+      validate: (value) => Buffer.byteLength(JSON.stringify(value) ?? '') <= MAX_STATE_BYTES,
+      defaultMessage: () => `must be at most ${MAX_STATE_BYTES} bytes of JSON`,
+    },
+  })
+  state: object;
 }
 
 /** Something to be said in a room. */

@@ -59,7 +59,7 @@ export class OtherPrincipal extends Problem {
 /** `unknown_event`: the frame asks for something that does not exist. */
 export class UnknownFrame extends Problem {
   constructor() {
-    super(400, 'unknown_event', 'event must be auth, join, leave, publish or ping.');
+    super(400, 'unknown_event', 'event must be auth, join, leave, publish, presence or ping.');
   }
 }
 

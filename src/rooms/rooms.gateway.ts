@@ -14,8 +14,9 @@ import { ValidationPipe } from '../common/validation.pipe.js';
 import { SessionRevocations } from '../sessions/session-revocations.js';
 import { Connections } from './connections.js';
 import { FrameProblemFilter } from './frame-problem.filter.js';
+import { PresenceStore } from './presence-store.js';
 import { networkOfHandshake, roomOfPath } from './rooms.adapter.js';
-import { AuthFrame, JoinFrame, LeaveFrame, PublishFrame } from './rooms.dto.js';
+import { AuthFrame, JoinFrame, LeaveFrame, PresenceFrame, PublishFrame } from './rooms.dto.js';
 import { RoomsService } from './rooms.service.js';
 
 /**
@@ -31,6 +32,7 @@ export class RoomsGateway
   constructor(
     private readonly connections: Connections,
     private readonly rooms: RoomsService,
+    private readonly presences: PresenceStore,
     private readonly revocations: SessionRevocations,
   ) {}
 
@@ -38,8 +40,9 @@ export class RoomsGateway
     this.revocations.onRevoked((sessionId) => this.connections.closeSession(sessionId));
   }
 
-  beforeApplicationShutdown(): Promise<void> {
-    return this.connections.closeAll();
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.connections.closeAll();
+    await this.presences.withdraw();
   }
 
   handleConnection(client: WebSocket, request: IncomingMessage): void {
@@ -75,6 +78,11 @@ export class RoomsGateway
   @SubscribeMessage('publish')
   publish(@ConnectedSocket() client: WebSocket, @MessageBody() frame: PublishFrame): Promise<void> {
     return this.rooms.publish(this.connectionOf(client), frame);
+  }
+
+  @SubscribeMessage('presence')
+  presence(@ConnectedSocket() client: WebSocket, @MessageBody() frame: PresenceFrame): void {
+    this.rooms.present(this.connectionOf(client), frame);
   }
 
   @SubscribeMessage('ping')

@@ -1,29 +1,34 @@
 import { Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { BusModule } from '../bus/bus.module.js';
+import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { Connections } from './connections.js';
 import { EphemeralMessages } from './ephemeral-messages.js';
 import { EventsController } from './events.controller.js';
+import { PresenceStore } from './presence-store.js';
 import { Publisher } from './publisher.js';
 import { RoomDirectory } from './room-directory.js';
 import { RoomHistory } from './room-history.js';
 import { RoomHub } from './room-hub.js';
+import { RoomPresence } from './room-presence.js';
 import { RoomsGateway } from './rooms.gateway.js';
 import { RoomsService } from './rooms.service.js';
 
 /** Live delivery. Knows no feature: who may join what is declared by the features. */
 @Module({
-  imports: [DiscoveryModule, BusModule, EventsModule, SessionsModule],
+  imports: [BusModule, DatabaseModule, DiscoveryModule, EventsModule, SessionsModule],
   controllers: [EventsController],
   providers: [
     Connections,
     EphemeralMessages,
+    PresenceStore,
     Publisher,
     RoomDirectory,
     RoomHistory,
     RoomHub,
+    RoomPresence,
     RoomsGateway,
     RoomsService,
   ],

@@ -11,7 +11,8 @@ import { errorData } from './frame-problem.filter.js';
 import { Publisher } from './publisher.js';
 import { RoomDirectory } from './room-directory.js';
 import { RoomHub } from './room-hub.js';
-import type { JoinFrame, PublishFrame } from './rooms.dto.js';
+import { RoomPresence } from './room-presence.js';
+import type { JoinFrame, PresenceFrame, PublishFrame } from './rooms.dto.js';
 import { NotJoined, OtherPrincipal, TooManyRooms } from './rooms.errors.js';
 
 /**
@@ -25,6 +26,7 @@ export class RoomsService {
     private readonly connections: Connections,
     private readonly directory: RoomDirectory,
     private readonly hub: RoomHub,
+    private readonly presence: RoomPresence,
     private readonly publisher: Publisher,
     private readonly config: AtriumConfig,
   ) {}
@@ -91,6 +93,17 @@ export class RoomsService {
     if (!subscription) throw new NotJoined();
     this.hub.leave(subscription);
     connection.reply('left', { room });
+  }
+
+  /**
+   * Says something about the principal to those who are in the room; to the others as `presence`, too.
+   * @throws {NotJoined}
+   */
+  present(connection: Connection, { room, state }: PresenceFrame): void {
+    const subscription = this.hub.subscriptionsOf(connection).get(room);
+    if (!subscription) throw new NotJoined();
+    const entry = this.presence.setState(subscription, state);
+    connection.reply('presence', { room, joined: [], left: [], updated: entry ? [entry] : [] });
   }
 
   leaveAll(connection: Connection): void {
