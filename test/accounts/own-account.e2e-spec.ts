@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { Client } from 'pg';
 import { AccountsService } from '../../src/accounts/accounts.service.js';
 import { type Instance, startAtrium, type TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
@@ -239,29 +238,6 @@ describe('Deleting the own account', () => {
       const answers = await Promise.all([remove(one), remove(two)]);
       expect(answers.map(({ status }) => status).sort()).toEqual([204, 409]);
     }
-  });
-
-  it('of two owners one stays also when neither has left yet while the other decides', async () => {
-    const [one, two] = [await registerUser(app), await registerUser(app)];
-    const ours = await sharedWorkspace('Ours', [one, 'owner'], [two, 'owner']);
-    const holder = new Client({ connectionString: app.databaseUrl });
-    await holder.connect();
-    await holder.query('BEGIN');
-    // Nobody can end a membership until this is let go, only find that there are two owners.
-    await holder.query('SELECT 1 FROM memberships WHERE workspace_id = $1 FOR UPDATE', [ours]);
-    const answers = Promise.all([remove(one), remove(two)]);
-    await until('both wait', async () => {
-      const [{ waiting }] = await app.sql<{ waiting: number }>(
-        `SELECT count(*)::int AS waiting FROM pg_stat_activity
-         WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-      );
-      return waiting === 2;
-    });
-    await holder.query('COMMIT');
-    await holder.end();
-    expect((await answers).map(({ status }) => status).sort()).toEqual([204, 409]);
-    const owners = await app.sql('SELECT 1 FROM memberships WHERE workspace_id = $1', [ours]);
-    expect(owners).toHaveLength(1);
   });
 
   it('an account without a password is told how to get one', async () => {
