@@ -7,6 +7,7 @@ import { until } from '../support/until.js';
 import type { Ground } from './ground.js';
 import { Instance } from './instance.js';
 import type { Random } from './random.js';
+import { Redis } from './redis.js';
 import { readRecords, recorder, type Sighting, type WriteRecord } from './records.js';
 import { type People, settle } from './settlers.js';
 import type { ClientOrders, Orders, Positions } from './subscriber.js';
@@ -21,8 +22,10 @@ export interface ArenaOptions {
   readonly writesPerSecond?: number;
   /** Characters that make each event heavier. */
   readonly padding?: number;
-  /** More variables for the instances. */
-  readonly variables?: Readonly<Record<string, string>>;
+  /** Of sockets. */
+  readonly heartbeatMs?: number;
+  /** Whether instances hear of each other by Redis. */
+  readonly redis?: boolean;
   /** Done to the empty, migrated database. */
   readonly arrange?: string;
 }
@@ -47,17 +50,20 @@ export interface SubscriberProcess {
 }
 
 const POLL_MS = 100;
+const HEARTBEAT_MS = 1_000;
 
 /** Where a drill takes place: instances on a database of their own, writers and subscribers around them. */
 export class Arena {
   readonly instances: Instance[] = [];
   readonly subscribers: SubscriberProcess[] = [];
+  redis: Redis | undefined;
   people: People;
   writers: Writers;
   /** How often something was done to the instances. */
   faults = 0;
   private deadline = 0;
-  private isLost = false;
+  /** Whether something did not arrive. */
+  isLost = false;
   private readonly writesFile: string;
 
   private constructor(
@@ -79,10 +85,11 @@ export class Arena {
     mkdirSync(folder, { recursive: true });
     const arena = new Arena(ground, settings, await ground.createDatabase(), folder);
     try {
+      if (options.redis) arena.redis = await Redis.prepare(ground);
       await arena.startInstances(options);
       arena.people = await settle(arena.instances[0], (text, values) => arena.ask(text, values));
       if (options.arrange) await arena.ask(options.arrange);
-      await arena.startSubscribers(options.subscribers ?? 3);
+      await arena.startSubscribers(options);
       arena.writers = arena.prepareWriters(options);
       arena.deadline = performance.now() + 1_000 * settings.seconds;
       return arena;
@@ -93,10 +100,15 @@ export class Arena {
     }
   }
 
-  private async startInstances({ instances = 2, variables = {} }: ArenaOptions): Promise<void> {
+  private async startInstances({ instances = 2, heartbeatMs = HEARTBEAT_MS }: ArenaOptions): Promise<void> {
     for (let n = 0; n < instances; n++) {
-      const own = { DATA_DIR: join(this.folder, `data-${n}`), ...VARIABLES, ...variables };
-      const options = { database: this.database, main: this.settings.main, variables: own };
+      const variables = {
+        ...VARIABLES,
+        DATA_DIR: join(this.folder, `data-${n}`),
+        SOCKET_HEARTBEAT_MS: String(heartbeatMs),
+        ...(this.redis && { REDIS_URL: this.redis.url }),
+      };
+      const options = { database: this.database, main: this.settings.main, variables };
       this.instances.push(await Instance.prepare(`i${n}`, this.ground, options));
     }
     const [first, ...others] = this.instances;
@@ -104,7 +116,10 @@ export class Arena {
     await Promise.all(others.map((each) => each.start()));
   }
 
-  private async startSubscribers(count: number): Promise<void> {
+  private async startSubscribers({
+    subscribers: count = 3,
+    heartbeatMs = HEARTBEAT_MS,
+  }: ArenaOptions): Promise<void> {
     const { workspaces, items, owner, guest } = this.people;
     for (let n = 0; n < count; n++) {
       const name = `s${n}`;
@@ -128,7 +143,7 @@ export class Arena {
       ];
       const seed = Math.floor(this.random.next() * 2 ** 31);
       const urls = this.instances.map(({ frontUrl }) => frontUrl);
-      child.send({ file, seed, urls, clients } satisfies Orders);
+      child.send({ file, seed, urls, heartbeatMs, clients } satisfies Orders);
       this.subscribers.push({ name, child, file });
     }
     const due = count * (2 * workspaces.length + items.length);
@@ -237,6 +252,7 @@ export class Arena {
 
   async close(): Promise<void> {
     for (const { child } of this.subscribers) child.kill('SIGKILL');
+    await this.redis?.kill();
     await Promise.all(this.instances.map((each) => each.close()));
     await this.ground.dropDatabase(this.database);
   }
@@ -253,5 +269,4 @@ const VARIABLES = {
   DATABASE_POOL_SIZE: '4',
   DATABASE_STATEMENT_TIMEOUT_MS: '3000',
   DRAIN_TIMEOUT_MS: '5000',
-  SOCKET_HEARTBEAT_MS: '1000',
 };

@@ -36,6 +36,7 @@ export class FaultyProxy {
   /**
    * Leaves every connection half open: both ends think that it stands, and nothing passes any more, not even its
    * end. New connections are not affected.
+   * @returns how many there were
    */
   strand(): number {
     const count = this.pairs.size;
@@ -44,6 +45,16 @@ export class FaultyProxy {
       pair.upstream.unpipe().pause();
     }
     this.pairs.clear();
+    return count;
+  }
+
+  /** Breaks every connection. @returns how many there were */
+  cut(): number {
+    const count = this.pairs.size;
+    for (const { client, upstream } of this.pairs) {
+      client.resetAndDestroy();
+      upstream.resetAndDestroy();
+    }
     return count;
   }
 

@@ -10,11 +10,10 @@ import { builtMain } from '../support/build.js';
 import { Arena } from './arena.js';
 import { check, type Report } from './checker.js';
 import type { Drill } from './drill.js';
+import { drills } from './drills.js';
 import { Ground } from './ground.js';
-import { instanceDrills } from './instance-drills.js';
 import { Random } from './random.js';
-
-const drills: readonly Drill[] = [...instanceDrills];
+import { Redis } from './redis.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -53,7 +52,9 @@ async function runDrill(ground: Ground, drill: Drill): Promise<Report> {
   );
   try {
     arena.writers.resume();
-    await drill.run(arena);
+    let round = 0;
+    do await drill.faults[round % drill.faults.length]?.(arena);
+    while (++round < drill.faults.length ? !arena.isLost : arena.goesOn);
     await arena.settle();
     const report = check({ ...(await arena.evidence()), mayBeTooOld: drill.mayBeTooOld });
     if (arena.faults === 0 || report.ok === 0 || report.deliveries === 0)
@@ -96,6 +97,10 @@ async function main(): Promise<boolean> {
   let held = true;
   try {
     for (const drill of list) {
+      if (drill.options?.redis && !Redis.isInstalled) {
+        console.log(`${drill.name}: left out, there is no redis-server here`);
+        continue;
+      }
       const started = performance.now();
       console.log(`${drill.name} (seed ${options.seed}): ${drill.about}`);
       const report = await runDrill(ground, drill);

@@ -13,6 +13,8 @@ export interface Orders {
   readonly seed: number;
   /** Of the instances. */
   readonly urls: readonly string[];
+  /** How often servers ping. */
+  readonly heartbeatMs: number;
   readonly clients: readonly ClientOrders[];
 }
 
@@ -46,8 +48,6 @@ interface Frame {
 }
 
 const TICK_MS = 500;
-/** So many ticks without a sign of life, and the connection counts as dead. Servers ping every second here. */
-const SILENT_TICKS = 8;
 const HANDSHAKE_MS = 3_000;
 const RECONNECT_MS = { from: 20, to: 300 };
 
@@ -59,6 +59,8 @@ class Subscriber {
   constructor(
     private readonly orders: ClientOrders,
     private readonly urls: readonly string[],
+    /** So many ticks without a sign of life, and the connection counts as dead. */
+    private readonly silentTicks: number,
     private readonly random: Random,
     private readonly record: (sighting: Sighting) => void,
   ) {
@@ -85,7 +87,7 @@ class Subscriber {
     this.silence = 0;
     // Ticks, not time: a process that was stopped reads on before it judges.
     const watch = setInterval(() => {
-      if (++this.silence > SILENT_TICKS) socket.terminate();
+      if (++this.silence > this.silentTicks) socket.terminate();
     }, TICK_MS);
     const rooms = [...this.cursors.keys()];
     const asked = rooms.map((room) => this.cursors.get(room));
@@ -154,10 +156,11 @@ function split(cursor = ''): { epoch: string; seq: number } {
 
 let subscribers: Subscriber[] = [];
 
-function begin({ file, seed, urls, clients }: Orders): void {
+function begin({ file, seed, urls, heartbeatMs, clients }: Orders): void {
   const record = recorder(file);
   const random = new Random(seed);
-  subscribers = clients.map((each) => new Subscriber(each, urls, random.fork(), record));
+  const ticks = Math.ceil((3 * heartbeatMs + 1_000) / TICK_MS);
+  subscribers = clients.map((each) => new Subscriber(each, urls, ticks, random.fork(), record));
   for (const subscriber of subscribers) void subscriber.run();
   names = clients.map(({ name }) => name);
 }

@@ -1,0 +1,131 @@
+import { killRedis, pauseRedis, restartRedis } from './bus-faults.js';
+import { cutConnections, revoke, stopClient, strandConnections } from './client-faults.js';
+import { crashDatabase, holdTransaction, strandDatabase, terminateBackends } from './database-faults.js';
+import type { Drill } from './drill.js';
+import {
+  HOLD_COMMITS,
+  killAfterCommit,
+  killAtRandom,
+  killBeforeCommit,
+  killInCommit,
+  restartEach,
+} from './instance-faults.js';
+
+const HEARTBEAT_MS = 10_000;
+
+/** Every drill, in the order in which a whole run does them. */
+export const drills: readonly Drill[] = [
+  {
+    name: 'kill-before-commit',
+    about: 'kill -9 of an instance whose writes wait for the counter of a stream',
+    seconds: 30,
+    faults: [killBeforeCommit],
+  },
+  {
+    name: 'kill-in-commit',
+    about: 'kill -9 of an instance whose writes are in the middle of their COMMIT',
+    seconds: 30,
+    options: { arrange: HOLD_COMMITS },
+    faults: [killInCommit],
+  },
+  {
+    name: 'kill-after-commit',
+    about: 'kill -9 of an instance whose writes are committed, before it knows: no answer, no wake-up',
+    seconds: 30,
+    faults: [killAfterCommit],
+  },
+  {
+    name: 'kill-at-random',
+    about: 'kill -9 of an instance at any moment, under full load',
+    seconds: 60,
+    options: { instances: 3, writesPerSecond: 200 },
+    faults: [killAtRandom],
+  },
+  {
+    name: 'rolling-restart',
+    about: 'SIGTERM to each instance in turn, which drains and starts again',
+    seconds: 30,
+    options: { instances: 3, writesPerSecond: 200 },
+    faults: [restartEach],
+  },
+  {
+    name: 'postgres-crash',
+    about: 'PostgreSQL stopped with -m immediate and started again',
+    seconds: 30,
+    faults: [crashDatabase],
+  },
+  {
+    name: 'backends-terminated',
+    about: 'all sessions in the database ended, the ones that listen as well',
+    seconds: 30,
+    faults: [terminateBackends],
+  },
+  {
+    name: 'half-open-database',
+    about: 'the connections of an instance to the database lead nowhere, without a word',
+    seconds: 60,
+    faults: [strandDatabase],
+  },
+  {
+    name: 'long-transaction',
+    about: 'a transaction that wrote elsewhere in the database stays open for all of the drill',
+    seconds: 300,
+    options: { writesPerSecond: 60 },
+    faults: [holdTransaction],
+  },
+  {
+    name: 'connections-cut',
+    about: 'connections of subscribers break, over and over, under full load',
+    seconds: 30,
+    options: { writesPerSecond: 200 },
+    faults: [cutConnections],
+  },
+  {
+    name: 'half-open-clients',
+    about: 'connections of subscribers lead nowhere, without a word',
+    seconds: 30,
+    faults: [strandConnections],
+  },
+  {
+    name: 'client-stopped',
+    about: 'SIGSTOP and SIGCONT of a subscriber, with events of 16 KB',
+    seconds: 40,
+    options: {
+      subscribers: 2,
+      writesPerSecond: 150,
+      padding: 16_384,
+      heartbeatMs: HEARTBEAT_MS,
+    },
+    faults: [stopClient],
+  },
+  {
+    name: 'revocation',
+    about: 'a member is removed in mid-stream, while connections break',
+    seconds: 1,
+    options: { writesPerSecond: 200 },
+    faults: [revoke],
+  },
+  {
+    name: 'redis',
+    about: 'Redis killed, paused and restarted',
+    seconds: 30,
+    options: { redis: true },
+    faults: [killRedis, pauseRedis, restartRedis],
+  },
+  {
+    name: 'mixed',
+    about: 'one fault of each kind after the other',
+    seconds: 20,
+    options: { arrange: HOLD_COMMITS },
+    faults: [
+      killInCommit,
+      cutConnections,
+      killAfterCommit,
+      terminateBackends,
+      killBeforeCommit,
+      restartEach,
+      crashDatabase,
+      revoke,
+    ],
+  },
+];
