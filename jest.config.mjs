@@ -1,8 +1,12 @@
+import { spawnSync } from 'node:child_process';
 import { root, swcOptions } from './test/support/native/paths.mjs';
 
 /** Loaded once per worker; see test/support/native/transform.mjs. */
 const NATIVE = '(@nestjs|typeorm|class-validator|class-transformer|reflect-metadata|rxjs|pg)/';
 const SOURCES = `^${RegExp.escape(root)}/(src|migrations)/.*\\.ts$`;
+
+const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
+if (!hasRedis) console.warn('There is no redis-server on the PATH: the specs in test/redis are left out.');
 
 /** Specs run as ES modules (`npm test` passes the flag that allows it). */
 const modules = {
@@ -25,6 +29,7 @@ export default {
       ...modules,
       // The public surface, on one real PostgreSQL for the whole run.
       testMatch: ['<rootDir>/test/**/*.e2e-spec.ts', '<rootDir>/test/**/*.spec.ts'],
+      testPathIgnorePatterns: ['/node_modules/', ...(hasRedis ? [] : ['<rootDir>/test/redis/'])],
       testEnvironment: '<rootDir>/test/support/native/environment.mjs',
       globalSetup: '<rootDir>/test/support/global-setup.mjs',
       globalTeardown: '<rootDir>/test/support/global-teardown.mjs',

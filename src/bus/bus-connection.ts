@@ -1,3 +1,5 @@
+import type { Connection } from './link.js';
+
 /** What a connection tells of. */
 export interface BusHandlers {
   /** A text that some instance has sent, this one included. */
@@ -6,14 +8,10 @@ export interface BusHandlers {
   lost(error: Error): void;
 }
 
-/** One way to every instance and back. It is used until it breaks, never mended. */
-export interface BusConnection {
-  /** Resolves when everything that is sent from now on will be heard. */
-  open(): Promise<void>;
+/** One way to every instance and back. What is sent once it is open will be heard. */
+export interface BusConnection extends Connection {
   /** Sends ASCII text to every instance, this one included; resolves when it is on its way. */
   send(text: string): Promise<void>;
-  /** Lets go, whatever is under way. Never rejects. */
-  close(): Promise<void>;
 }
 
 /** Makes connections of one kind. */

@@ -1,13 +1,17 @@
 import { Module } from '@nestjs/common';
 import { AtriumConfig } from '../config/config.js';
 import { Bus } from './bus.js';
+import { Redis } from './redis.js';
 import { postgresDriver } from './postgres-driver.js';
 import { redisDriver } from './redis-driver.js';
 
-/** How instances tell each other what has happened. Knows no feature. */
+/** What instances share besides the database, and can do without. Knows no feature. */
 @Module({
-  providers: [{ provide: Bus, inject: [AtriumConfig], useFactory: createBus }],
-  exports: [Bus],
+  providers: [
+    { provide: Bus, inject: [AtriumConfig], useFactory: createBus },
+    { provide: Redis, inject: [AtriumConfig], useFactory: ({ redis }: AtriumConfig) => new Redis(redis) },
+  ],
+  exports: [Bus, Redis],
 })
 export class BusModule {}
 

@@ -1,8 +1,8 @@
 import { Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { newId } from '../common/identifiers.js';
 import { Outgoing, readBatch, type Told, writeBatch } from './batch.js';
-import type { BusDriver } from './bus-connection.js';
-import { BusLink } from './bus-link.js';
+import type { BusConnection, BusDriver } from './bus-connection.js';
+import { Link, within } from './link.js';
 
 /** Receives what other instances tell. Both are hints: to be checked before they change anything that matters. */
 export interface BusListener {
@@ -16,6 +16,8 @@ export interface BusListener {
 const HEARTBEAT_MS = 5_000;
 /** Who has not been heard of for this long is gone; if it is oneself, the connection is dead. */
 const SILENCE_MS = 3.5 * HEARTBEAT_MS;
+/** What sending may take until the connection counts as dead. */
+const PATIENCE_MS = 5_000;
 /** How many other instances are kept in mind. */
 const MAX_PEERS = 1_000;
 
@@ -32,7 +34,7 @@ export class Bus implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly id = newId();
   private readonly listeners = new Map<string, BusListener[]>();
   private readonly outgoing = new Outgoing();
-  private readonly link: BusLink;
+  private readonly link: Link<BusConnection>;
   /** Other instances, and when each was last heard, by {@link performance.now}. */
   private readonly peers = new Map<string, number>();
   private heardMyselfAt = 0;
@@ -41,15 +43,16 @@ export class Bus implements OnApplicationBootstrap, OnApplicationShutdown {
   private timer: NodeJS.Timeout | undefined;
 
   constructor(driver: BusDriver) {
-    this.link = new BusLink(driver, {
-      heard: (text) => this.heard(text),
+    this.link = new Link({
+      make: (lost) => driver({ heard: (text) => this.heard(text), lost }),
       up: (again) => this.up(again),
+      says: { lost: 'The bus is gone, so other instances are heard a little later', back: 'The bus is back' },
     });
   }
 
   /** Whether other instances are heard at once. */
   get isUp(): boolean {
-    return this.link.isUp;
+    return this.link.open !== undefined;
   }
 
   /** How many other instances are known to be there. */
@@ -79,7 +82,7 @@ export class Bus implements OnApplicationBootstrap, OnApplicationShutdown {
    * @param key what it is about: of several values that wait under one key, the last is told
    */
   publish(channel: string, key: string, value = ''): void {
-    if (!this.link.isUp || this.peers.size === 0) return;
+    if (!this.isUp || this.peers.size === 0) return;
     this.outgoing.add(channel, key, value);
     this.send();
   }
@@ -91,12 +94,21 @@ export class Bus implements OnApplicationBootstrap, OnApplicationShutdown {
   private async drain(): Promise<void> {
     // What else this turn of the event loop brings goes with it.
     await new Promise((resolve) => setImmediate(resolve));
-    while (this.link.isUp && (this.greeting || !this.outgoing.isEmpty)) {
+    while (this.link.open && (this.greeting || !this.outgoing.isEmpty)) {
       this.greeting = false;
-      await this.link.send(writeBatch({ from: this.id, told: this.outgoing.take() }));
+      await this.sendOver(this.link.open, writeBatch({ from: this.id, told: this.outgoing.take() }));
     }
     this.outgoing.take();
     this.sending = undefined;
+  }
+
+  /** What cannot be sent is lost, and with it the connection. */
+  private async sendOver(connection: BusConnection, text: string): Promise<void> {
+    try {
+      await within(PATIENCE_MS, connection.send(text));
+    } catch (error) {
+      this.link.lose(connection, error as Error);
+    }
   }
 
   /** Lets the others know of this instance, by saying nothing else. */
@@ -106,10 +118,11 @@ export class Bus implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   private beat(): void {
-    if (!this.link.isUp) return;
+    const { open } = this.link;
+    if (!open) return;
     const now = performance.now();
     if (now - this.heardMyselfAt > SILENCE_MS) {
-      this.link.fail(new Error('nothing is heard of what is sent'));
+      this.link.lose(open, new Error('nothing is heard of what is sent'));
       return;
     }
     for (const [id, heardAt] of this.peers) if (now - heardAt > SILENCE_MS) this.peers.delete(id);
@@ -125,7 +138,7 @@ export class Bus implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   private heard(text: string): void {
-    const batch = readBatch(text);
+    const batch = this.isUp ? readBatch(text) : undefined;
     if (!batch) return;
     if (batch.from === this.id) {
       this.heardMyselfAt = performance.now();

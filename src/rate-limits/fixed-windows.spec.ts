@@ -53,6 +53,22 @@ describe('Fixed windows', () => {
     expect(windows.size).toBe(25);
   });
 
+  it('take over what was counted elsewhere, in whatever order it is told', () => {
+    windows.adopt('a', 3, now + 50_000);
+    expect(windows.find('a')).toEqual({ hits: 3, endsAt: now + 50_000 });
+    expect(windows.hit('a', MINUTE).hits).toBe(4);
+    windows.adopt('a', 9, now + 50_004);
+    windows.adopt('a', 8, now + 49_998); // was given before
+    expect(windows.find('a')?.hits).toBe(9);
+    windows.adopt('a', 1, now + MINUTE); // another window
+    expect(windows.find('a')).toEqual({ hits: 1, endsAt: now + MINUTE });
+    now += MINUTE;
+    windows.adopt('a', 5, now + MINUTE);
+    expect(windows.find('a')?.hits).toBe(5);
+    for (let n = 0; n < 200; n++) windows.adopt(`stranger ${n}`, n, now + MINUTE);
+    expect(windows.size).toBe(100);
+  });
+
   it('of a key that comes back go to the end of the row, and outlive those that began before', () => {
     windows.hit('regular', MINUTE);
     now += MINUTE;

@@ -5,13 +5,15 @@ import type { Clock } from '../common/clock.js';
 export interface Window {
   hits: number;
   /** Milliseconds since the Unix epoch. */
-  readonly endsAt: number;
+  endsAt: number;
 }
 
 type ThrottlerRecord = Awaited<ReturnType<ThrottlerStorage['increment']>>;
 
 /** Windows that a new one cleans up behind it: more than one, so that what has ended goes. */
 const CLEANED = 2;
+/** By how many milliseconds the end of one and the same window may differ between two answers from elsewhere. */
+const SAME_END_MS = 1_000;
 
 /**
  * Counts in this process, per key and window. A window begins with its first hit. Holds the newest `capacity`
@@ -44,11 +46,20 @@ export class FixedWindows implements ThrottlerStorage {
       current.hits++;
       return current;
     }
-    const window = { hits: 1, endsAt: now + ttl };
-    this.windows.delete(key);
-    this.cleanUp(now);
-    this.windows.set(key, window);
-    return window;
+    return this.begin(key, { hits: 1, endsAt: now + ttl }, now);
+  }
+
+  /** Takes over what was counted elsewhere. Answers may come in another order than they were given. */
+  adopt(key: string, hits: number, endsAt: number): void {
+    const now = this.clock.now();
+    const current = this.windows.get(key);
+    if (!current || current.endsAt <= now) {
+      this.begin(key, { hits, endsAt }, now);
+      return;
+    }
+    const isSame = Math.abs(current.endsAt - endsAt) < SAME_END_MS;
+    current.hits = isSame ? Math.max(current.hits, hits) : hits;
+    current.endsAt = endsAt;
   }
 
   /** As Nest's throttler asks: hits past `limit` are blocked until the window ends. Times in seconds. */
@@ -62,6 +73,13 @@ export class FixedWindows implements ThrottlerStorage {
       isBlocked,
       timeToBlockExpire: isBlocked ? timeToExpire : 0,
     });
+  }
+
+  private begin(key: string, window: Window, now: number): Window {
+    this.windows.delete(key);
+    this.cleanUp(now);
+    this.windows.set(key, window);
+    return window;
   }
 
   private cleanUp(now: number): void {

@@ -1,6 +1,8 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { ThrottlerModule, type ThrottlerOptions } from '@nestjs/throttler';
+import { BusModule } from '../bus/bus.module.js';
+import { Redis } from '../bus/redis.js';
 import { Clock } from '../common/clock.js';
 import type { RatePolicy } from '../common/rate-limit.js';
 import { AtriumConfig } from '../config/config.js';
@@ -9,6 +11,7 @@ import { BadTokens } from './bad-tokens.js';
 import { PasswordAttempts } from './password-attempts.js';
 import { FixedWindows } from './fixed-windows.js';
 import { RateLimitGuard } from './rate-limit.guard.js';
+import { SharedWindows } from './shared-windows.js';
 import { WINDOW_MS } from './window.js';
 
 /** How often somebody may ask. To be named after the module whose guard finds the principal: guards run in order. */
@@ -21,11 +24,13 @@ export class RateLimitsModule {
       imports: [
         DatabaseModule,
         ThrottlerModule.forRootAsync({
-          inject: [AtriumConfig, Clock],
-          useFactory: (config: AtriumConfig, clock: Clock) => ({
-            throttlers: throttlers(config),
-            storage: new FixedWindows(clock),
-          }),
+          imports: [BusModule],
+          inject: [AtriumConfig, Clock, Redis],
+          useFactory: (config: AtriumConfig, clock: Clock, redis: Redis) => {
+            const local = new FixedWindows(clock);
+            const storage = config.redis ? new SharedWindows(redis, local, clock) : local;
+            return { throttlers: throttlers(config), storage };
+          },
         }),
       ],
       providers: [
