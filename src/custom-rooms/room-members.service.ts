@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { ClientInfo } from '../common/client-info.js';
@@ -9,6 +9,8 @@ import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import type { NewEvent } from '../events/event-appends.js';
+import { type EndingMemberships, MembershipEndings } from '../workspaces/membership-endings.js';
 import type { Caller } from '../workspaces/requires.js';
 import { requireVersion } from '../workspaces/workspace-lock.js';
 import { AlreadyMember, MemberNotFound } from '../workspaces/workspaces.errors.js';
@@ -41,6 +43,7 @@ import {
   LIST_ROOM_MEMBERS,
   OTHER_MODERATOR,
   READ_ROOM_MEMBER,
+  REMOVE_FROM_ROOMS,
   REMOVE_ROOM_MEMBER,
   UPDATE_ROOM_MEMBER,
 } from './room-members.sql.js';
@@ -50,13 +53,18 @@ const MAX_MEMBERS = 10_000;
 
 /** Who has which role in a room. Each change is an event of the room, and takes effect in the stream's order. */
 @Injectable()
-export class RoomMembersService {
+export class RoomMembersService implements OnModuleInit {
   constructor(
     private readonly statements: PipelinedStatements,
     private readonly appending: AppendingTransactions,
     private readonly epoch: Epoch,
     private readonly audit: AuditTrail,
+    private readonly endings: MembershipEndings,
   ) {}
+
+  onModuleInit(): void {
+    this.endings.add(leaveRooms);
+  }
 
   /**
    * Those with a role of their own in a room, in the order of their ids.
@@ -207,4 +215,24 @@ async function requireOtherModerator(
   if (role !== 'moderator') return;
   const others = await manager.query<unknown[]>(OTHER_MODERATOR, [roomId, principal_id]);
   if (others.length === 0) throw new LastModerator();
+}
+
+interface LostRoom {
+  id: string;
+  workspace_id: string;
+  open: boolean;
+  principal_id: string;
+  role: RoomRole;
+  version: string;
+}
+
+/** Whoever loses the workspace loses its rooms; those who are still there are told. A closed room says no more. */
+async function leaveRooms(
+  manager: EntityManager,
+  { principalId, workspaceIds, endedBy }: EndingMemberships,
+): Promise<NewEvent[]> {
+  const [lost] = await manager.query<[LostRoom[], number]>(REMOVE_FROM_ROOMS, [principalId, workspaceIds]);
+  return lost
+    .filter(({ open }) => open)
+    .map((room) => roomMemberEvent(ROOM_MEMBER_REMOVED, endedBy, room, room));
 }

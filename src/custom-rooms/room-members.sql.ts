@@ -29,6 +29,11 @@ export const UPDATE_ROOM_MEMBER = `UPDATE room_members SET role = $3, version = 
 
 export const REMOVE_ROOM_MEMBER = `DELETE FROM room_members WHERE room_id = $1 AND principal_id = $2`;
 
+/** All that a principal is in rooms of some workspaces. */
+export const REMOVE_FROM_ROOMS = `DELETE FROM room_members x USING rooms r
+  WHERE x.principal_id = $1 AND x.workspace_id = ANY ($2) AND r.id = x.room_id
+  RETURNING r.id, r.workspace_id, r.closed_at IS NULL AS open, x.principal_id, x.role, (x.version + 1)::text AS version`;
+
 /** Whether anybody else moderates the room. */
 export const OTHER_MODERATOR = `SELECT 1 FROM room_members
   WHERE room_id = $1 AND role = 'moderator' AND principal_id <> $2 LIMIT 1`;

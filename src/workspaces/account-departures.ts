@@ -5,6 +5,7 @@ import type { AfterCommit } from '../accounts/sign-outs.js';
 import { Announcements } from '../events/announcements.js';
 import { EventAppends } from '../events/event-appends.js';
 import { OwnsWorkspaces } from './departure.errors.js';
+import { MembershipEndings } from './membership-endings.js';
 import type { Role } from './membership.entity.js';
 import { WorkspaceDeletion } from './workspace-deletion.js';
 import { MEMBER_REMOVED, workspaceEvent } from './workspaces.events.js';
@@ -44,6 +45,7 @@ export class AccountDepartures implements OnModuleInit {
   constructor(
     private readonly deletion: AccountDeletion,
     private readonly workspaceDeletion: WorkspaceDeletion,
+    private readonly endings: MembershipEndings,
     private readonly appends: EventAppends,
     private readonly announcements: Announcements,
   ) {}
@@ -54,7 +56,7 @@ export class AccountDepartures implements OnModuleInit {
 
   /** @throws {OwnsWorkspaces} */
   private async depart(manager: EntityManager, userId: string): Promise<AfterCommit> {
-    await manager.query(LOCK, [userId]);
+    const locked = await manager.query<{ id: string }[]>(LOCK, [userId]);
     const owned = await manager.query<OwnedWorkspace[]>(OWNED, [userId]);
     const orphaned = owned.filter(({ personal, shared }) => !personal && !shared);
     if (orphaned.length > 0) throw new OwnsWorkspaces(orphaned);
@@ -64,24 +66,23 @@ export class AccountDepartures implements OnModuleInit {
     await manager.query(`UPDATE workspaces SET personal_user_id = NULL WHERE personal_user_id = $1`, [
       userId,
     ]);
+    const workspaceIds = locked.map(({ id }) => id);
+    const goes = await this.endings.run(manager, { principalId: userId, workspaceIds, endedBy: userId });
     const [lost] = await manager.query<[LostMembership[], number]>(
       `DELETE FROM memberships WHERE principal_id = $1 RETURNING workspace_id, role, version`,
       [userId],
     );
     await manager.query(`DELETE FROM invitations WHERE invited_by = $1`, [userId]);
-    const events = await this.appends.appendWithin(
-      manager,
-      lost.map(({ workspace_id: workspaceId, role, version }) =>
-        workspaceEvent(MEMBER_REMOVED, workspaceId, userId, {
-          id: userId,
-          version: version + 1,
-          workspaceId,
-          principalId: userId,
-          role,
-        }),
-      ),
-      true,
+    const left = lost.map(({ workspace_id: workspaceId, role, version }) =>
+      workspaceEvent(MEMBER_REMOVED, workspaceId, userId, {
+        id: userId,
+        version: version + 1,
+        workspaceId,
+        principalId: userId,
+        role,
+      }),
     );
+    const events = await this.appends.appendWithin(manager, [...left, ...goes], true);
     return () => this.announcements.announce([...ends, ...events]);
   }
 }

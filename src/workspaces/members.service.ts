@@ -20,6 +20,7 @@ import {
   UPDATE_MEMBER,
   WITHDRAW_INVITATIONS,
 } from './members.sql.js';
+import { MembershipEndings } from './membership-endings.js';
 import { may } from './permissions.js';
 import type { Caller } from './requires.js';
 import {
@@ -40,6 +41,7 @@ export class MembersService {
     private readonly appending: AppendingTransactions,
     private readonly epoch: Epoch,
     private readonly audit: AuditTrail,
+    private readonly endings: MembershipEndings,
   ) {}
 
   /**
@@ -112,6 +114,8 @@ export class MembersService {
       if (principalId !== caller.id) requireOwnersManager(workspace, before.role);
       requireVersion(Number(before.version), ifMatch);
       if (before.role === 'owner') await requireOtherOwner(manager, workspace, principalId);
+      const ending = { principalId, workspaceIds: [workspaceId], endedBy: caller.id };
+      const lost = await this.endings.run(manager, ending);
       await manager.query(REMOVE_MEMBER, [workspaceId, principalId]);
       await withdrawInvitations(manager, workspaceId, principalId, undefined);
       const detail = { from: before.role };
@@ -119,7 +123,7 @@ export class MembersService {
       const last = { ...before, version: String(Number(before.version) + 1) };
       return {
         answer: undefined,
-        events: [memberEvent(MEMBER_REMOVED, workspaceId, caller.id, last)],
+        events: [memberEvent(MEMBER_REMOVED, workspaceId, caller.id, last), ...lost],
         takesAccess: true,
       };
     });

@@ -9,6 +9,7 @@ import { InvitationsController } from './invitations.controller.js';
 import { InvitationsService } from './invitations.service.js';
 import { MembersController } from './members.controller.js';
 import { MembersService } from './members.service.js';
+import { MembershipEndings } from './membership-endings.js';
 import { WorkspaceAuditController } from './workspace-audit.controller.js';
 import { WorkspaceAuditService } from './workspace-audit.service.js';
 import { WorkspaceDeletion } from './workspace-deletion.js';
@@ -24,11 +25,12 @@ import { WorkspacesService } from './workspaces.service.js';
     AccountDepartures,
     WorkspaceRooms,
     WorkspaceDeletion,
+    MembershipEndings,
     WorkspacesService,
     MembersService,
     InvitationsService,
     WorkspaceAuditService,
   ],
-  exports: [WorkspaceDeletion],
+  exports: [MembershipEndings, WorkspaceDeletion],
 })
 export class WorkspacesModule {}

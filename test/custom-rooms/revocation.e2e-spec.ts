@@ -216,6 +216,37 @@ describe('Who loses the workspace', () => {
   });
 });
 
+describe('Those who are still in a room', () => {
+  it.each(['is removed from the workspace', 'deletes the account'])(
+    'hear that somebody left who %s, after that and before what comes next',
+    async (how) => {
+      const guest = await registerUser(app);
+      await addMember(app, workspaceId, guest, 'member');
+      await addToRoom(ada, one.id, guest, 'speaker');
+      const closed = await createRoom(ada, { workspaceId });
+      await addToRoom(ada, closed.id, guest, 'speaker');
+      await ada.http.delete(`/v1/rooms/${closed.id}`);
+      const witness = await connectAndJoin(second, ada.token, room);
+      const member = { principalId: guest.user.id, role: 'speaker', version: 2 };
+      const gone = how.startsWith('is')
+        ? await owner.http.delete(`/v1/workspaces/${workspaceId}/members/${guest.user.id}`)
+        : await guest.http.call('DELETE', '/v1/me', { json: { password: guest.password } });
+      expect(gone.status).toBe(204);
+      await say(ada, 'next');
+      const heard = await witness.received(room, 2);
+      expect(heard[0]?.event).toMatchObject({ type: 'room.member_removed', data: member });
+      const types = await app.sql<{ type: string }>(
+        `SELECT type FROM events WHERE stream_id = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq`,
+        [workspaceId, seqOf(heard[0]?.cursor) - 1, seqOf(heard[1]?.cursor)],
+      );
+      expect(types.map(({ type }) => type)).toEqual(['member.removed', 'room.member_removed', 'note']);
+      expect(await app.sql('SELECT 1 FROM room_members WHERE principal_id = $1', [guest.user.id])).toEqual(
+        [],
+      );
+    },
+  );
+});
+
 describe('A room that is closed', () => {
   it('is left by everybody after its last event, at every instance, and takes no message after it', async () => {
     const clients = await Promise.all(
