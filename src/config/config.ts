@@ -89,6 +89,8 @@ export class AtriumConfig {
     readonly perPrincipal: number;
     /** Of one IPv4 address, or one /64 of IPv6. */
     readonly perAddress: number;
+    /** Open event streams of one principal, at this instance. */
+    readonly streamsPerPrincipal: number;
   };
 
   constructor(env: Environment) {
@@ -158,6 +160,7 @@ export class AtriumConfig {
       roomLimit: env.SOCKET_ROOM_LIMIT,
       framesPerSecond: env.SOCKET_FRAME_RATE,
       perPrincipal: env.RATE_LIMIT ? env.SOCKETS_PER_PRINCIPAL : Infinity,
+      streamsPerPrincipal: env.EVENT_STREAM_LIMIT,
       perAddress: env.RATE_LIMIT ? env.SOCKETS_PER_ADDRESS : Infinity,
     };
   }

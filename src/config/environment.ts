@@ -240,4 +240,7 @@ export class Environment {
 
   @WholeNumber({ of: 'frames per second', min: 1, max: 100_000 })
   SOCKET_FRAME_RATE = 100;
+
+  @WholeNumber({ of: 'a whole number of event streams', min: 1, max: 10_000 })
+  EVENT_STREAM_LIMIT = 100;
 }

@@ -1,8 +1,12 @@
+import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, PickType } from '@nestjs/swagger';
 import { IsOptional, IsString, MaxLength } from 'class-validator';
 import type { JsonValue } from '../common/json.js';
 import { PageQuery } from '../common/pagination.js';
 import { IsRoom } from './rooms.dto.js';
+
+const IsCursor = (): PropertyDecorator =>
+  applyDecorators(IsString({ message: 'must be a cursor' }), MaxLength(64, { message: 'must be a cursor' }));
 
 export class ReadEventsQuery extends PickType(PageQuery, ['limit'] as const) {
   /** The room, such as `items/{id}`. */
@@ -11,8 +15,18 @@ export class ReadEventsQuery extends PickType(PageQuery, ['limit'] as const) {
 
   /** A cursor: the events after it; from the oldest that is kept when left out. */
   @IsOptional()
-  @IsString({ message: 'must be a cursor' })
-  @MaxLength(64, { message: 'must be a cursor' })
+  @IsCursor()
+  after?: string;
+}
+
+export class FollowEventsQuery {
+  /** The room, such as `items/{id}`. */
+  @IsRoom()
+  room: string;
+
+  /** The last cursor that this client has seen: every event after it follows. From now on when left out. */
+  @IsOptional()
+  @IsCursor()
   after?: string;
 }
 

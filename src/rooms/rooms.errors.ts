@@ -35,6 +35,13 @@ export class TooManyConnections extends Problem {
   }
 }
 
+/** `too_many_streams`: the bound on one principal's open event streams. */
+export class TooManyStreams extends Problem {
+  constructor(limit: number) {
+    super(429, 'too_many_streams', `You have ${limit} event streams open already; close one first.`);
+  }
+}
+
 /** `reserved_type`: only Atrium itself says such things. */
 export class ReservedType extends Problem {
   constructor(prefix: string) {

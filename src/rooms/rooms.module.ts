@@ -6,6 +6,7 @@ import { EventsModule } from '../events/events.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { Connections } from './connections.js';
 import { EphemeralMessages } from './ephemeral-messages.js';
+import { EventStreams } from './event-streams.js';
 import { EventsController } from './events.controller.js';
 import { PresenceStore } from './presence-store.js';
 import { Publisher } from './publisher.js';
@@ -24,6 +25,7 @@ import { RoomsService } from './rooms.service.js';
     Connections,
     EphemeralMessages,
     PresenceStore,
+    EventStreams,
     Publisher,
     RoomDirectory,
     RoomHistory,

@@ -14,6 +14,7 @@ const units: [ending: string, unit: RegExp][] = [
   ['_KIB', /\bKiB\b/],
   ['_SIZE', /\bconnections\b/],
   ['_ROOM_LIMIT', /\bmany rooms\b/],
+  ['_STREAM_LIMIT', /\bmany event streams\b/],
   ['_PER_MINUTE', /\bper minute\b/],
   ['_PER_PRINCIPAL', /\bmany sockets\b/],
   ['_PER_ADDRESS', /\bmany sockets\b/],

@@ -81,6 +81,7 @@ describe('/openapi.json', () => {
       failing((operation) => {
         const answer = success(operation);
         if (/^(202|204|30\d)$/.test(answer?.status ?? '')) return true; // without content
+        if (operation.responses[answer?.status ?? '']?.content?.['text/event-stream']) return true; // goes on
         return (answer?.schema?.oneOf ?? [answer?.schema]).every(hasMembers);
       }),
     ).toEqual([]);
