@@ -27,7 +27,7 @@ export interface ArenaOptions {
   /** Whether instances hear of each other by Redis. */
   readonly redis?: boolean;
   /** Done to the empty, migrated database. */
-  readonly arrange?: string;
+  readonly arrange?: readonly string[];
 }
 
 /** What a run gives every arena. */
@@ -52,6 +52,9 @@ export interface SubscriberProcess {
 const POLL_MS = 100;
 const HEARTBEAT_MS = 1_000;
 
+/** Somebody has lost something, which is the checker's to say: it must not come by a later write. */
+export class Unsettled extends Error {}
+
 /** Where a drill takes place: instances on a database of their own, writers and subscribers around them. */
 export class Arena {
   readonly instances: Instance[] = [];
@@ -62,15 +65,14 @@ export class Arena {
   /** How often something was done to the instances. */
   faults = 0;
   private deadline = 0;
-  /** Whether something did not arrive. */
-  isLost = false;
   private readonly writesFile: string;
 
   private constructor(
     readonly ground: Ground,
     readonly settings: ArenaSettings,
     readonly database: string,
-    private readonly folder: string,
+    /** For records. */
+    readonly folder: string,
   ) {
     this.writesFile = join(folder, 'writes.jsonl');
   }
@@ -87,8 +89,8 @@ export class Arena {
     try {
       if (options.redis) arena.redis = await Redis.prepare(ground);
       await arena.startInstances(options);
+      for (const text of options.arrange ?? []) await arena.ask(text);
       arena.people = await settle(arena.instances[0], (text, values) => arena.ask(text, values));
-      if (options.arrange) await arena.ask(options.arrange);
       await arena.startSubscribers(options);
       arena.writers = arena.prepareWriters(options);
       arena.deadline = performance.now() + 1_000 * settings.seconds;
@@ -170,9 +172,9 @@ export class Arena {
     });
   }
 
-  /** Whether the drill should go on: there is time, and nothing was lost yet. */
+  /** Whether there is time. */
   get goesOn(): boolean {
-    return !this.isLost && performance.now() < this.deadline;
+    return performance.now() < this.deadline;
   }
 
   async wait(fromMs: number, toMs = fromMs): Promise<void> {
@@ -205,8 +207,8 @@ export class Arena {
   }
 
   /**
-   * Waits, while nobody writes, until every reader has all that is in the log. One that still has not when patience
-   * is at an end has lost something, which is then the checker's to say.
+   * Waits, while nobody writes, until every reader has all that is in the log.
+   * @throws {Unsettled} if one still has not when patience is at an end
    */
   async settle(): Promise<void> {
     await this.writers.pause();
@@ -228,9 +230,7 @@ export class Arena {
       );
       if (behind.length === 0) return;
       if (performance.now() > deadline) {
-        this.isLost = true;
-        this.note(`after ${this.settings.patienceMs} ms of quiet: ${behind.join('; ')}`);
-        return;
+        throw new Unsettled(`${this.settings.patienceMs} ms of quiet, and ${behind.join('; ')}`);
       }
       await delay(POLL_MS);
     }

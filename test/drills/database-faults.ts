@@ -1,3 +1,4 @@
+import { until } from '../support/until.js';
 import type { Fault } from './drill.js';
 
 /** Every session of Atrium, the bus's as well. */
@@ -20,6 +21,24 @@ export const terminateBackends: Fault = async (arena) => {
   await arena.wait(100, 1_000);
   const [row] = await arena.ask<{ count: string }>(TERMINATE_ALL);
   arena.struck(`ended ${row?.count} sessions`);
+};
+
+/** Writes are done, their answers are lost together with the connections, and the instance lives on. */
+export const loseAnswers: Fault = async (arena) => {
+  const victim = arena.random.pick(arena.instances);
+  const heads = async () => (await arena.ask<{ sum: string }>('SELECT sum(head) FROM streams'))[0]?.sum;
+  await arena.writers.pause();
+  victim.database.holdAnswers();
+  const before = await heads();
+  arena.writers.resume((instance) => instance === victim);
+  await until('a write is committed', async () => (await heads()) !== before, 3_000).catch(() =>
+    arena.note('no write was committed in time'),
+  );
+  arena.struck(`cut ${victim.database.cut()} connections of ${victim.name} whose answers were on their way`);
+  victim.database.release();
+  await arena.settle();
+  arena.writers.resume();
+  await arena.wait(300, 900);
 };
 
 /** What an instance sends to the database, and waits for, leads nowhere, and nobody tells it. */

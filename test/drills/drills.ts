@@ -1,6 +1,12 @@
 import { killRedis, pauseRedis, restartRedis } from './bus-faults.js';
 import { cutConnections, revoke, stopClient, strandConnections } from './client-faults.js';
-import { crashDatabase, holdTransaction, strandDatabase, terminateBackends } from './database-faults.js';
+import {
+  crashDatabase,
+  holdTransaction,
+  loseAnswers,
+  strandDatabase,
+  terminateBackends,
+} from './database-faults.js';
 import type { Drill } from './drill.js';
 import {
   HOLD_COMMITS,
@@ -25,7 +31,7 @@ export const drills: readonly Drill[] = [
     name: 'kill-in-commit',
     about: 'kill -9 of an instance whose writes are in the middle of their COMMIT',
     seconds: 30,
-    options: { arrange: HOLD_COMMITS },
+    options: { arrange: [HOLD_COMMITS] },
     faults: [killInCommit],
   },
   {
@@ -59,6 +65,12 @@ export const drills: readonly Drill[] = [
     about: 'all sessions in the database ended, the ones that listen as well',
     seconds: 30,
     faults: [terminateBackends],
+  },
+  {
+    name: 'answers-lost',
+    about: 'connections to the database break after a commit, before its answer',
+    seconds: 30,
+    faults: [loseAnswers],
   },
   {
     name: 'half-open-database',
@@ -116,11 +128,12 @@ export const drills: readonly Drill[] = [
     name: 'mixed',
     about: 'one fault of each kind after the other',
     seconds: 20,
-    options: { arrange: HOLD_COMMITS },
+    options: { arrange: [HOLD_COMMITS] },
     faults: [
       killInCommit,
       cutConnections,
       killAfterCommit,
+      loseAnswers,
       terminateBackends,
       killBeforeCommit,
       restartEach,

@@ -54,6 +54,11 @@ export class Ground {
     return child;
   }
 
+  /** Has a folder removed when the run is over. */
+  discard(folder: string): void {
+    this.keeper.send({ folder });
+  }
+
   /** A URL of a database on the server, by way of `port` if there is something before it. */
   url(database: string, port = this.port): string {
     return `postgresql://${EMBEDDED_USER}:${this.password}@127.0.0.1:${port}/${database}?sslmode=disable`;

@@ -89,10 +89,11 @@ export const killInCommit: Fault = (arena) =>
 /** The instance's writes are done, the database's answers do not come through to it: then it is killed. */
 export const killAfterCommit: Fault = async (arena) => {
   const victim = arena.random.pick(arena.instances);
-  await arena.writers.pause((instance) => instance !== victim);
+  await arena.writers.pause();
   const heads = async () => (await arena.ask<{ sum: string }>('SELECT sum(head) FROM streams'))[0]?.sum;
   victim.database.holdAnswers();
   const before = await heads();
+  arena.writers.resume((instance) => instance === victim);
   await until('a write is committed', async () => (await heads()) !== before, WAIT_MS).catch(() =>
     arena.note('no write was committed in time'),
   );

@@ -3,13 +3,13 @@
 import { readFileSync, rmSync } from 'node:fs';
 
 const pids = new Set();
-let folder;
+const folders = [];
 let data;
 
 process.on('message', (told) => {
   if (told.started) pids.add(told.started);
   if (told.ended) pids.delete(told.ended);
-  folder = told.folder ?? folder;
+  if (told.folder) folders.push(told.folder);
   data = told.data ?? data;
 });
 // Ctrl-C is for the run.
@@ -44,7 +44,7 @@ process.on('disconnect', async () => {
   for (;;) {
     try {
       if (data) rmSync(data, { recursive: true, force: true });
-      if (folder) rmSync(folder, { recursive: true, force: true });
+      for (const folder of folders) rmSync(folder, { recursive: true, force: true });
       process.exit(0);
     } catch (error) {
       // The last sessions of the server are still writing.

@@ -56,6 +56,12 @@ export class Writers {
     for (const writer of this.writers) if (which(writer.instance)) writer.resume();
   }
 
+  /** Ends them and their connections. */
+  async stop(): Promise<void> {
+    await this.pause();
+    for (const writer of this.writers) writer.disconnect();
+  }
+
   /** Resolves when none of these has a write under way. */
   async pause(which: (instance: Instance) => boolean = () => true): Promise<void> {
     await Promise.all(this.writers.filter(({ instance }) => which(instance)).map((each) => each.pause()));
@@ -88,6 +94,11 @@ class Writer {
   async pause(): Promise<void> {
     this.isPaused = true;
     await this.working;
+  }
+
+  disconnect(): void {
+    this.agent.destroy();
+    this.socket?.socket.terminate();
   }
 
   private async work(): Promise<void> {
