@@ -230,7 +230,9 @@ export class Arena {
       );
       if (behind.length === 0) return;
       if (performance.now() > deadline) {
-        throw new Unsettled(`${this.settings.patienceMs} ms of quiet, and ${behind.join('; ')}`);
+        throw new Unsettled(
+          `${this.settings.patienceMs} ms of quiet, and ${behind.slice(0, 3).join('; ')}${behind.length > 3 ? ' …' : ''}`,
+        );
       }
       await delay(POLL_MS);
     }

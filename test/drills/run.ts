@@ -60,6 +60,7 @@ async function runDrill(ground: Ground, drill: Drill, own: Partial<ArenaSettings
   const arena = await Arena.open(ground, settings, drill.options ?? {});
   try {
     arena.writers.resume();
+    await arena.wait(800);
     await strike(arena, drill).catch((error: unknown) => {
       if (!(error instanceof Unsettled)) throw error;
       arena.note(error.message);
