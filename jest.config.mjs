@@ -12,7 +12,6 @@ if (!hasRedis) console.warn('There is no redis-server on the PATH: the specs in 
 const modules = {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  testTimeout: 120_000,
 };
 const swc = { '^.+\\.ts$': ['@swc/jest', { ...swcOptions, sourceMaps: 'inline' }] };
 
@@ -41,6 +40,8 @@ export default {
       transformIgnorePatterns: [`/node_modules/(?!${NATIVE})`],
     },
   ],
+  // Jest takes it from here and not from the projects.
+  testTimeout: 120_000,
   // Of two cores, one would idle while a test waits for PostgreSQL or a process.
   maxWorkers: 4,
   workerIdleMemoryLimit: '400MB',
