@@ -24,6 +24,8 @@ export interface ArenaOptions {
   readonly padding?: number;
   /** Of sockets. */
   readonly heartbeatMs?: number;
+  /** Whether subscribers connect without a proxy, whose buffers would take what theirs do not. */
+  readonly direct?: boolean;
   /** Whether instances hear of each other by Redis. */
   readonly redis?: boolean;
   /** Done to the empty, migrated database. */
@@ -121,6 +123,7 @@ export class Arena {
   private async startSubscribers({
     subscribers: count = 3,
     heartbeatMs = HEARTBEAT_MS,
+    direct = false,
   }: ArenaOptions): Promise<void> {
     const { workspaces, items, owner, guest } = this.people;
     for (let n = 0; n < count; n++) {
@@ -144,7 +147,7 @@ export class Arena {
         { name: `${name}-guest`, principal: guest.id, token: guest.token, rooms },
       ];
       const seed = Math.floor(this.random.next() * 2 ** 31);
-      const urls = this.instances.map(({ frontUrl }) => frontUrl);
+      const urls = this.instances.map(({ url, frontUrl }) => (direct ? url : frontUrl));
       child.send({ file, seed, urls, heartbeatMs, clients } satisfies Orders);
       this.subscribers.push({ name, child, file });
     }

@@ -24,7 +24,7 @@ export const stopClient: Fault = async (arena) => {
   await arena.wait(200, 800);
   child.kill('SIGSTOP');
   arena.struck(`stopped ${name}`);
-  await arena.wait(2_000, 7_000);
+  await arena.wait(4_000, 9_000);
   child.kill('SIGCONT');
   await arena.wait(500, 1_000);
 };

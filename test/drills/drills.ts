@@ -100,12 +100,13 @@ export const drills: readonly Drill[] = [
   },
   {
     name: 'client-stopped',
-    about: 'SIGSTOP and SIGCONT of a subscriber, with events of 16 KB',
+    about: 'SIGSTOP and SIGCONT of a subscriber, with events of 24 KB',
     seconds: 40,
     options: {
       subscribers: 2,
       writesPerSecond: 150,
-      padding: 16_384,
+      padding: 24_576,
+      direct: true,
       heartbeatMs: HEARTBEAT_MS,
     },
     faults: [stopClient],
