@@ -1,6 +1,9 @@
+import type { Express } from 'express';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { ProblemBody } from './common/problem.js';
+import { asyncApiDocument } from './rooms/asyncapi.js';
+import { asyncApiPage } from './rooms/asyncapi-page.js';
 
 /** The OpenAPI 3.1 document of every route. */
 export function openApiDocument(app: NestExpressApplication): OpenAPIObject {
@@ -23,8 +26,16 @@ const PROBLEM_RESPONSE = {
   content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/ProblemBody' } } },
 };
 
-/** Serves the document at `/openapi.json` and a readable page of it at `/docs`. */
+/**
+ * Serves the requests at `/openapi.json` with a readable page at `/docs`, and the socket protocol at `/asyncapi.json`
+ * with one at `/docs/rooms`.
+ */
 export function serveReference(app: NestExpressApplication): void {
+  const routes = app.getHttpAdapter().getInstance() as Express;
+  const page = asyncApiPage();
+  const document = asyncApiDocument();
+  routes.get('/docs/rooms', (_, response) => void response.type('html').send(page));
+  routes.get('/asyncapi.json', (_, response) => void response.json(document));
   SwaggerModule.setup('docs', app, () => openApiDocument(app), {
     jsonDocumentUrl: 'openapi.json',
     raw: ['json'],
