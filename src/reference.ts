@@ -1,4 +1,3 @@
-import type { Express } from 'express';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { ProblemBody } from './common/problem.js';
@@ -31,7 +30,7 @@ const PROBLEM_RESPONSE = {
  * with one at `/docs/rooms`.
  */
 export function serveReference(app: NestExpressApplication): void {
-  const routes = app.getHttpAdapter().getInstance() as Express;
+  const routes = app.getHttpAdapter().getInstance();
   const page = asyncApiPage();
   const document = asyncApiDocument();
   routes.get('/docs/rooms', (_, response) => void response.type('html').send(page));
