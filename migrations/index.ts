@@ -6,6 +6,7 @@ import { AttemptsAndAppendOnlyAudit1764000400000 } from './1764000400000-attempt
 import { Identities1764000500000 } from './1764000500000-identities.js';
 import { SecondFactors1764100000000 } from './1764100000000-second-factors.js';
 import { CustomRooms1764200000000 } from './1764200000000-custom-rooms.js';
+import { EventPartitions1764300000000 } from './1764300000000-event-partitions.js';
 import { Presence1764400000000 } from './1764400000000-presence.js';
 
 /** Every migration, in order. */
@@ -18,5 +19,6 @@ export const migrations = [
   Identities1764000500000,
   SecondFactors1764100000000,
   CustomRooms1764200000000,
+  EventPartitions1764300000000,
   Presence1764400000000,
 ];

@@ -78,7 +78,11 @@ export class AtriumConfig {
     /** Where a sign-in may return to, compared letter by letter; the first when none is asked for. */
     readonly returnUrls: readonly string[];
   };
-  readonly streams: { readonly sweepMs: number };
+  readonly streams: {
+    /** 0: events are kept for ever. */
+    readonly retentionDays: number;
+    readonly sweepMs: number;
+  };
   readonly sockets: {
     readonly heartbeatMs: number;
     readonly frameLimitBytes: number;
@@ -152,7 +156,7 @@ export class AtriumConfig {
         : [],
       returnUrls: env.OAUTH_RETURN_URLS,
     };
-    this.streams = { sweepMs: env.STREAM_SWEEP_MS };
+    this.streams = { retentionDays: env.EVENT_RETENTION_DAYS, sweepMs: env.STREAM_SWEEP_MS };
     this.sockets = {
       heartbeatMs: env.SOCKET_HEARTBEAT_MS,
       frameLimitBytes: env.SOCKET_FRAME_LIMIT_BYTES,

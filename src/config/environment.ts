@@ -220,6 +220,10 @@ export class Environment {
   @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 50, max: 1_000 })
   STREAM_SWEEP_MS = 1_000;
 
+  /** 0: for ever. */
+  @WholeNumber({ of: 'a whole number of days', unit: 'days', min: 0, max: 36_500 })
+  EVENT_RETENTION_DAYS = 30;
+
   @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 1_000, max: 300_000 })
   SOCKET_HEARTBEAT_MS = 25_000;
 

@@ -64,6 +64,9 @@ export function isRetryable(error: unknown): boolean {
   return code !== undefined && ROLLED_BACK_FOR_OTHERS.has(code);
 }
 
+/** Whether a lock was not to be had in time (55P03): nothing of the statement happened. */
+export const isLockTimeout = (error: unknown): boolean => serverError(error)?.code === '55P03';
+
 /** Whether the connection is what failed (SQLSTATE class 08, a server going down, a socket), not the statement. */
 export function isConnectionLoss(error: unknown): boolean {
   if (error instanceof DatabaseUnavailableError) return true;

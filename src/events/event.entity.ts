@@ -29,7 +29,8 @@ export class Event {
   @Column('uuid', { name: 'principal_id' })
   principalId: string;
 
-  @Column('timestamptz', { default: () => 'now()' })
+  /** By which the table is partitioned; so it is part of the key, though `seq` alone tells events apart. */
+  @PrimaryColumn('timestamptz', { default: () => 'now()', primaryKeyConstraintName: 'events_pkey' })
   time: Date;
 
   /** The record as it was after the change. */

@@ -5,13 +5,24 @@ import { Announcements } from './announcements.js';
 import { AppendingTransactions } from './appending-transactions.js';
 import { Epoch } from './epoch.js';
 import { EventAppends } from './event-appends.js';
+import { EventPartitions } from './event-partitions.js';
+import { EventRetention } from './event-retention.js';
 import { StreamTail } from './stream-tail.js';
 import { Streams } from './streams.js';
 
 /** The ordered event log of every workspace. Knows no feature. */
 @Module({
   imports: [DatabaseModule, BusModule],
-  providers: [Announcements, AppendingTransactions, Epoch, EventAppends, Streams, StreamTail],
+  providers: [
+    EventPartitions,
+    EventRetention,
+    Announcements,
+    AppendingTransactions,
+    Epoch,
+    EventAppends,
+    Streams,
+    StreamTail,
+  ],
   exports: [Announcements, AppendingTransactions, Epoch, EventAppends, Streams, StreamTail],
 })
 export class EventsModule {}

@@ -3,15 +3,19 @@ import { Bus } from '../bus/bus.js';
 import { AtriumConfig } from '../config/config.js';
 import { Announcements, HEADS_CHANNEL } from './announcements.js';
 import { Epoch } from './epoch.js';
+import { EventsGoneError } from './events-gone.js';
 import { FollowedStream } from './followed-stream.js';
 import type { StreamEvent } from './stream-event.js';
 import { FIRST_PAGE_EVENTS, nextPageEvents, type StreamHead, Streams } from './streams.js';
 
+/** Why followers must fetch the state anew. */
+export type ResetReason = 'epoch_changed' | 'cursor_too_old';
+
 /** Receives the events of followed streams: each once, in order of `seq`, without gaps. */
 export interface TailListener {
   onEvents(stream: FollowedStream, events: readonly StreamEvent[]): void;
-  /** The history of the stream is another one now; what was known of it is void. */
-  onReset(stream: FollowedStream): void;
+  /** Nobody can go on from where they were: what is in between is not to be had, or of another history. */
+  onReset(stream: FollowedStream, reason: ResetReason): void;
   /** The stream has ended, and with it every event of it. */
   onEnd(stream: FollowedStream): void;
 }
@@ -170,13 +174,37 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
     for (;;) {
       if (this.stopped || this.live.get(stream.id) !== stream) return;
       const { position } = stream;
-      const events = await this.streams.read(stream.id, position, limit);
-      if (events.length === 0) return;
-      this.handOn(stream, events);
+      const events = await this.read(stream, limit);
+      if (events?.length === 0) return;
+      if (events) this.handOn(stream, events);
       // The next event is there no more, and asking again would not bring it back.
-      if (stream.position === position) return;
-      limit = nextPageEvents(events.length);
+      if (stream.position === position) return this.skip(stream);
+      limit = nextPageEvents(events?.length ?? 1);
     }
+  }
+
+  /** The next page; `undefined` if what comes next is not kept any more. */
+  private async read(stream: FollowedStream, limit: number): Promise<StreamEvent[] | undefined> {
+    try {
+      return await this.streams.read(stream.id, stream.position, limit);
+    } catch (error) {
+      if (error instanceof EventsGoneError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Goes on from the end: better told than waiting for what does not come. */
+  private async skip(stream: FollowedStream): Promise<void> {
+    const [found] = await this.streams.heads([stream.id]);
+    this.logger.warn(
+      `Stream ${stream.id} has lost what comes after ${stream.position}: going on from ${found.head}`,
+    );
+    this.restart(stream, found, 'cursor_too_old');
+  }
+
+  private restart(stream: FollowedStream, { head, accessSeq }: StreamHead, reason: ResetReason): void {
+    stream.restart(head, accessSeq);
+    for (const listener of this.listeners) listener.onReset(stream, reason);
   }
 
   /** Compares the heads of all followed streams with their positions, in one statement. */
@@ -201,10 +229,9 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
   }
 
   /** The database knows less than this instance: it was restored, or a failover lost commits. */
-  private async reset(stream: FollowedStream, { head, accessSeq }: StreamHead): Promise<void> {
+  private async reset(stream: FollowedStream, found: StreamHead): Promise<void> {
     await this.epoch.refresh();
-    stream.restart(head, accessSeq);
-    for (const listener of this.listeners) listener.onReset(stream);
+    this.restart(stream, found, 'epoch_changed');
   }
 
   private end(stream: FollowedStream): void {

@@ -18,6 +18,10 @@ export class Stream {
   @Column('bigint', { name: 'access_seq', default: 0 })
   accessSeq: string;
 
+  /** The lowest `seq` that is kept; one more than `head` if none is. */
+  @Column('bigint', { name: 'min_seq', default: 1 })
+  minSeq: string;
+
   /** When the workspace was deleted: nothing is appended any more. */
   @Column('timestamptz', { name: 'ended_at', nullable: true })
   endedAt: Date | null;

@@ -5,12 +5,15 @@ import {
   type Statement,
   type StatementValue,
 } from '../database/pipelined-statements.js';
+import { EventsGoneError } from './events-gone.js';
 import { StreamEvent } from './stream-event.js';
 import { Stream } from './stream.entity.js';
 
 interface EventRow {
+  min_seq: string;
   stream_id: string;
-  seq: string;
+  /** Null in the one row of a page without events. */
+  seq: string | null;
   id: string;
   type: string;
   subject: string;
@@ -27,11 +30,7 @@ export const FIRST_PAGE_EVENTS = 64;
 export const nextPageEvents = (events: number): number => Math.min(2 * events, PAGE_EVENTS);
 export const PAGE_BYTES = 262_144;
 
-/**
- * A page ends at the byte bound, but never before its first event. What is stored is measured first, since that
- * costs nothing, then the text: stored it may be compressed to a hundredth.
- */
-const page = (where: string): string => `
+const events = (where: string): string => `
   SELECT stream_id, seq, id, type, subject, principal_id, "time", text AS data FROM (
     SELECT *, sum(octet_length(text)) OVER (ORDER BY seq) AS bytes FROM (
       SELECT *, data::text AS text FROM (
@@ -43,19 +42,29 @@ const page = (where: string): string => `
   ) counted
   WHERE bytes <= $4 OR n = 1 ORDER BY seq`;
 
+/**
+ * A page ends at the byte bound, but never before its first event. What is stored is measured first, since that
+ * costs nothing, then the text: stored it may be compressed to a hundredth. What the stream keeps is read in the same
+ * statement: it is noted before events are dropped, so they are not missing without the note.
+ */
+const page = (where: string): string => `
+  SELECT s.min_seq, found.* FROM streams s LEFT JOIN LATERAL (${events(where)}) found ON true
+  WHERE s.id = $1 ORDER BY found.seq`;
+
 const READ_STREAM: Statement = { name: 'events.read_stream', text: page('stream_id = $1') };
-const READ_ROOM: Statement = { name: 'events.read_room', text: page('subject = $1') };
+const READ_ROOM: Statement = { name: 'events.read_room', text: page('subject = $5') };
 const END = `UPDATE streams SET head = head + 1, access_seq = head + 1, ended_at = now()
   WHERE id = $1 RETURNING head, ended_at::text AS time`;
 const HEADS: Statement = {
   name: 'events.heads',
-  text: `SELECT id, head, access_seq, ended_at IS NOT NULL AS ended FROM streams WHERE id = ANY($1::uuid[])`,
+  text: `SELECT id, head, access_seq, min_seq, ended_at IS NOT NULL AS ended FROM streams WHERE id = ANY($1::uuid[])`,
 };
 
 interface HeadRow {
   id: string;
   head: string;
   access_seq: string;
+  min_seq: string;
   ended: 't' | 'f';
 }
 
@@ -65,11 +74,13 @@ export interface StreamHead {
   readonly head: number;
   /** The newest `seq` that took a right from somebody; 0 before the first. */
   readonly accessSeq: number;
+  /** The lowest `seq` that is kept; one more than `head` if none is. */
+  readonly minSeq: number;
   /** Whether its workspace was deleted, and its events with it. */
   readonly ended: boolean;
 }
 
-const NO_HEAD: StreamHead = { head: 0, accessSeq: 0, ended: false };
+const NO_HEAD: StreamHead = { head: 0, accessSeq: 0, minSeq: 1, ended: false };
 
 /** The event logs of workspaces: creating, ending and reading them. */
 @Injectable()
@@ -103,6 +114,7 @@ export class Streams {
   /**
    * The next page of a stream after `seq`, in order; empty at its end.
    * @param bytes what the page should hold at most; a larger event comes alone
+   * @throws {EventsGoneError} if some of the events after `seq` are not kept any more
    */
   async read(
     streamId: string,
@@ -110,22 +122,29 @@ export class Streams {
     limit = FIRST_PAGE_EVENTS,
     bytes = PAGE_BYTES,
   ): Promise<StreamEvent[]> {
-    return this.page(READ_STREAM, [streamId, after, limit, bytes]);
+    return this.page(READ_STREAM, after, [streamId, after, limit, bytes]);
   }
 
   /** The next page of one room's own events after `seq`; as {@link read}. */
   async readSubject(
+    streamId: string,
     subject: string,
     after: number,
     limit = FIRST_PAGE_EVENTS,
     bytes = PAGE_BYTES,
   ): Promise<StreamEvent[]> {
-    return this.page(READ_ROOM, [subject, after, limit, bytes]);
+    return this.page(READ_ROOM, after, [streamId, after, limit, bytes, subject]);
   }
 
-  private async page(statement: Statement, values: readonly StatementValue[]): Promise<StreamEvent[]> {
+  private async page(
+    statement: Statement,
+    after: number,
+    values: readonly StatementValue[],
+  ): Promise<StreamEvent[]> {
     const rows = await this.statements.run<EventRow>(statement, values);
-    return rows.map(toStreamEvent);
+    const minSeq = Number(rows[0]?.min_seq ?? 0);
+    if (after + 1 < minSeq) throw new EventsGoneError(minSeq);
+    return rows.filter(({ seq }) => seq !== null).map(toStreamEvent);
   }
 }
 
@@ -143,5 +162,10 @@ function toStreamEvent(row: EventRow): StreamEvent {
 }
 
 function toHead(row: HeadRow): StreamHead {
-  return { head: Number(row.head), accessSeq: Number(row.access_seq), ended: row.ended === 't' };
+  return {
+    head: Number(row.head),
+    accessSeq: Number(row.access_seq),
+    minSeq: Number(row.min_seq),
+    ended: row.ended === 't',
+  };
 }

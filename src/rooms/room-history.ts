@@ -4,13 +4,14 @@ import { DEFAULT_LIMIT } from '../common/pagination.js';
 import { Representation } from '../common/representation.js';
 import { formatCursor, parseCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import { EventsGoneError } from '../events/events-gone.js';
 import type { StreamEvent } from '../events/stream-event.js';
 import { Streams } from '../events/streams.js';
 import type { EventList, ReadEventsQuery } from './events.dto.js';
 import { isHeardIn, isWorkspaceRoom } from './room.js';
 import type { RoomGrant } from './room-authoriser.js';
 import { RoomDirectory } from './room-directory.js';
-import { CursorAhead, EpochChanged, InvalidCursor } from './rooms.errors.js';
+import { CursorAhead, CursorTooOld, EpochChanged, InvalidCursor } from './rooms.errors.js';
 
 /** The past of rooms, page by page. */
 @Injectable()
@@ -28,11 +29,12 @@ export class RoomHistory {
    * @throws {InvalidCursor}
    * @throws {EpochChanged}
    * @throws {CursorAhead}
+   * @throws {CursorTooOld}
    */
   async read(principal: Principal, query: ReadEventsQuery): Promise<Representation<EventList>> {
     const { room, limit = DEFAULT_LIMIT } = query;
     const grant = await this.directory.authorise(principal, room);
-    const found = await this.page(room, grant, this.start(query.after, grant), limit);
+    const found = await this.from(query.after, room, grant, limit);
     const { asOf } = grant;
     const last = found.at(-1)?.seq ?? asOf;
     // A stream has no gaps; whether a room of it goes on must be asked.
@@ -46,11 +48,31 @@ export class RoomHistory {
     );
   }
 
-  private start(after: string | undefined, { asOf }: RoomGrant): number {
-    if (after === undefined) return 0;
+  /** The first page asked for: after a cursor, or the oldest that is kept. */
+  private async from(
+    after: string | undefined,
+    room: string,
+    grant: RoomGrant,
+    limit: number,
+  ): Promise<StreamEvent[]> {
+    const start = after === undefined ? 0 : await this.start(after, grant);
+    try {
+      return await this.page(room, grant, start, limit);
+    } catch (error) {
+      if (!(error instanceof EventsGoneError)) throw error;
+      const beginning = error.firstKept - 1;
+      if (after !== undefined) throw new CursorTooOld(this.cursor(beginning));
+      return this.page(room, grant, beginning, limit);
+    }
+  }
+
+  private async start(after: string, { asOf, streamId }: RoomGrant): Promise<number> {
     const cursor = parseCursor(after);
     if (!cursor) throw new InvalidCursor();
-    if (cursor.epoch !== this.epoch.current) throw new EpochChanged(this.cursor(0));
+    if (cursor.epoch !== this.epoch.current) {
+      const [{ minSeq }] = await this.streams.heads([streamId]);
+      throw new EpochChanged(this.cursor(minSeq - 1));
+    }
     if (cursor.seq > asOf) throw new CursorAhead(this.cursor(asOf));
     return cursor.seq;
   }
@@ -63,7 +85,7 @@ export class RoomHistory {
   ): Promise<StreamEvent[]> {
     const events = isWorkspaceRoom(room)
       ? await this.streams.read(streamId, after, limit)
-      : await this.streams.readSubject(room, after, limit);
+      : await this.streams.readSubject(streamId, room, after, limit);
     return events.filter(({ seq }) => seq <= asOf);
   }
 

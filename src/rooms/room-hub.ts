@@ -1,9 +1,10 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { formatCursor, parseCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import { EventsGoneError } from '../events/events-gone.js';
 import type { FollowedStream } from '../events/followed-stream.js';
 import type { StreamEvent } from '../events/stream-event.js';
-import { StreamTail } from '../events/stream-tail.js';
+import { type ResetReason, StreamTail } from '../events/stream-tail.js';
 import { nextPageEvents, PAGE_BYTES, Streams } from '../events/streams.js';
 import { type AccessChange, accessChange } from '../workspaces/workspaces.events.js';
 import { CloseCode } from './close-codes.js';
@@ -25,7 +26,7 @@ export interface Joined extends Present {
   /** Whether every event after the cursor that was asked for follows. */
   readonly recovered: boolean;
   /** Why not; then the state must be fetched anew. */
-  readonly reason?: 'epoch_changed' | 'cursor_ahead';
+  readonly reason?: 'epoch_changed' | 'cursor_ahead' | 'cursor_too_old';
 }
 
 /**
@@ -157,8 +158,8 @@ export class RoomHub implements OnModuleInit {
   }
 
   /** The history is another one: nobody can go on from where they were. */
-  onReset(stream: FollowedStream): void {
-    this.putOut(this.roomsOf(stream), 'epoch_changed');
+  onReset(stream: FollowedStream, reason: ResetReason): void {
+    this.putOut(this.roomsOf(stream), reason);
   }
 
   onEnd(stream: FollowedStream): void {
@@ -237,9 +238,15 @@ export class RoomHub implements OnModuleInit {
     if (cursor.epoch !== this.epoch.current)
       return { position: stream.position, recovered: false, reason: 'epoch_changed' };
     if (cursor.seq > stream.position) await this.tail.catchUp(stream);
-    return cursor.seq > stream.position
-      ? { position: stream.position, recovered: false, reason: 'cursor_ahead' }
-      : { position: cursor.seq, recovered: true };
+    if (cursor.seq > stream.position)
+      return { position: stream.position, recovered: false, reason: 'cursor_ahead' };
+    // What is at hand is kept; of the rest the database must say.
+    if (!stream.since(cursor.seq)) {
+      const [{ minSeq }] = await this.streams.heads([stream.id]);
+      if (cursor.seq + 1 < minSeq)
+        return { position: stream.position, recovered: false, reason: 'cursor_too_old' };
+    }
+    return { position: cursor.seq, recovered: true };
   }
 
   private async catchUp(subscription: Subscription): Promise<void> {
@@ -258,6 +265,10 @@ export class RoomHub implements OnModuleInit {
       }
     } catch (error) {
       if (!subscription.active) return;
+      if (error instanceof EventsGoneError) {
+        this.putOut([room], 'cursor_too_old', (one) => one === subscription);
+        return;
+      }
       this.logger.warn(`Cannot catch up in ${room.name}: ${(error as Error).message}`);
       subscriber.close(CloseCode.TOO_SLOW, 'resume from the cursor');
     }
@@ -270,7 +281,7 @@ export class RoomHub implements OnModuleInit {
     const bytes = Math.min(PAGE_BYTES, subscriber.lagBytes); // no more than can be sent at once
     const events = room.isWorkspace
       ? await this.streams.read(room.stream.id, position, pageEvents, bytes)
-      : await this.streams.readSubject(room.name, position, pageEvents, bytes);
+      : await this.streams.readSubject(room.stream.id, room.name, position, pageEvents, bytes);
     if (!subscription.active) return;
     // The database may be ahead: what this instance has not handed on yet will come to all, when its turn comes.
     const due = events.filter(({ seq }) => seq <= room.stream.position);

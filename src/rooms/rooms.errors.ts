@@ -87,6 +87,16 @@ export class EpochChanged extends Problem {
   }
 }
 
+/** `cursor_too_old`: some of what came after the cursor is not kept any more. */
+export class CursorTooOld extends Problem {
+  /** @param start the cursor before everything that is kept */
+  constructor(start: string) {
+    super(410, 'cursor_too_old', 'Not everything after the cursor is kept any more: fetch the state anew.', {
+      headers: { 'Stream-Cursor': start },
+    });
+  }
+}
+
 /** `cursor_ahead`: the stream is not as long as the cursor says. */
 export class CursorAhead extends Problem {
   /** @param newest the cursor of the stream's end */

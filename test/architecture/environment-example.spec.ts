@@ -9,6 +9,7 @@ import { readEnvironment } from '../../src/config/read-environment.js';
 /** What the text of a variable must say of its unit, by the end of its name. */
 const units: [ending: string, unit: RegExp][] = [
   ['_MS', /\bmilliseconds\b/],
+  ['_DAYS', /\bdays\b/],
   ['_SECONDS', /\bseconds\b/],
   ['_BYTES', /\bbytes\b/],
   ['_KIB', /\bKiB\b/],
