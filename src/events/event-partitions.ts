@@ -71,14 +71,15 @@ export class EventPartitions {
         name,
       ]);
       if (found !== null) return;
-      await manager.query(`LOCK TABLE ${DEFAULT} IN ACCESS EXCLUSIVE MODE`);
-      await manager.query(`CREATE TABLE ${name} (LIKE events INCLUDING DEFAULTS INCLUDING STORAGE)`);
+      const lock = `LOCK TABLE ${DEFAULT} IN ACCESS EXCLUSIVE MODE`;
+      await manager.query(lock);
+      const make = `CREATE TABLE ${name} (LIKE events INCLUDING DEFAULTS INCLUDING STORAGE)`;
+      await manager.query(make);
       const move = `WITH moved AS (DELETE FROM ${DEFAULT} WHERE "time" >= $1 AND "time" < $2 RETURNING *)
         INSERT INTO ${name} SELECT * FROM moved`;
       await manager.query(move, [first, last]);
-      await manager.query(
-        `ALTER TABLE events ATTACH PARTITION ${name} FOR VALUES FROM ('${first}') TO ('${last}')`,
-      );
+      const attach = `ALTER TABLE events ATTACH PARTITION ${name} FOR VALUES FROM ('${first}') TO ('${last}')`;
+      await manager.query(attach);
     });
   }
 
@@ -97,23 +98,23 @@ export class EventPartitions {
         [until, SETTLED_MS],
       );
       if (!settled) await raiseAll(manager, name, until);
-      await manager.query(`DROP TABLE IF EXISTS ${name}`);
+      const drop = `DROP TABLE IF EXISTS ${name}`;
+      await manager.query(drop);
     });
   }
 
   /** Removes what is older than `cutoff` (ms) from the default partition, where as a rule there is nothing. */
   async trimDefault(cutoff: number): Promise<boolean> {
     const until = new Date(cutoff).toISOString();
-    const [{ old }] = await this.dataSource.query<[{ old: boolean }]>(
-      `SELECT EXISTS (SELECT FROM ${DEFAULT} WHERE "time" < $1) AS old`,
-      [until],
-    );
+    const ask = `SELECT EXISTS (SELECT FROM ${DEFAULT} WHERE "time" < $1) AS old`;
+    const [{ old }] = await this.dataSource.query<[{ old: boolean }]>(ask, [until]);
     if (!old) return true;
     await raiseAll(this.dataSource.manager, DEFAULT, until);
     return this.exclusively(async (manager) => {
       await manager.query('LOCK TABLE events IN ACCESS EXCLUSIVE MODE');
       await raiseAll(manager, DEFAULT, until);
-      await manager.query(`DELETE FROM ${DEFAULT} WHERE "time" < $1`, [until]);
+      const trim = `DELETE FROM ${DEFAULT} WHERE "time" < $1`;
+      await manager.query(trim, [until]);
     });
   }
 
@@ -122,7 +123,8 @@ export class EventPartitions {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.dataSource.transaction(async (manager) => {
-          await manager.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`);
+          const limit = `SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`;
+          await manager.query(limit);
           const [{ got }] = await manager.query<[{ got: boolean }]>(
             'SELECT pg_try_advisory_xact_lock($1) AS got',
             [PARTITION_LOCK],
