@@ -12,6 +12,7 @@ import { securityHeaders } from './common/security-headers.js';
 import { ValidationPipe } from './common/validation.pipe.js';
 import type { AtriumConfig } from './config/config.js';
 import { databaseProblem } from './database/database-problem.js';
+import { TAKES_JSON_PATCH } from './items/item-patches.js';
 import { RoomsAdapter } from './rooms/rooms.adapter.js';
 import { serveReference } from './reference.js';
 
@@ -64,7 +65,7 @@ export async function createApplication(
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: 600,
   });
-  app.use(...jsonBody(config.http.bodyLimitBytes));
+  app.use(...jsonBody(config.http.bodyLimitBytes, TAKES_JSON_PATCH));
   app.useWebSocketAdapter(new RoomsAdapter(app));
   app.useGlobalPipes(new ValidationPipe());
   app.useGlobalFilters(new ProblemFilter(databaseProblem));

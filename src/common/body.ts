@@ -1,4 +1,5 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import { JSON_PATCH_TYPE, JsonPatchDocument } from './json-patch.js';
 import { JsonRefused, parseJsonBytes } from './json.js';
 import { Problem, ValidationFailed } from './problem.js';
 
@@ -18,8 +19,8 @@ export class BodyTooLarge extends Problem {
 
 /** 415 `unsupported_media_type`, with the types that would do. */
 export class UnsupportedMediaType extends Problem {
-  constructor(method: string) {
-    const types = acceptedTypes(method).join(', ');
+  constructor(method: string, accepted: readonly string[]) {
+    const types = accepted.join(', ');
     super(415, 'unsupported_media_type', `Send the body as one of: ${types}.`, {
       headers: method === 'PATCH' ? { 'Accept-Patch': types } : { 'Accept-Post': types },
     });
@@ -38,23 +39,28 @@ export class UnreadableBody extends Problem {
 const JSON_TYPE = 'application/json';
 const MERGE_PATCH_TYPE = 'application/merge-patch+json';
 
-const acceptedTypes = (method: string): string[] =>
-  method === 'PATCH' ? [MERGE_PATCH_TYPE, JSON_TYPE] : [JSON_TYPE];
-
 /**
  * Reads JSON bodies into `request.body`: bounded, decoded strictly, parsed by {@link parseJsonBytes}. Any
  * other media type is refused rather than ignored, so that no caller believes it was understood.
+ * @param takesJsonPatch the paths that also take a JSON Patch, which becomes a {@link JsonPatchDocument}
  */
-export function jsonBody(limitBytes: number): RequestHandler[] {
+export function jsonBody(limitBytes: number, takesJsonPatch: RegExp): RequestHandler[] {
   const read = express.raw({ limit: limitBytes, type: () => true });
+  const acceptedTypes = ({ method, path }: Request): string[] => {
+    if (method !== 'PATCH') return [JSON_TYPE];
+    return [MERGE_PATCH_TYPE, JSON_TYPE, ...(takesJsonPatch.test(path) ? [JSON_PATCH_TYPE] : [])];
+  };
   return [
     (request: Request, response: Response, next: NextFunction): void => {
       if (!mayHaveBody(request)) return next();
-      if (!isAccepted(request)) return next(new UnsupportedMediaType(request.method));
+      const accepted = acceptedTypes(request);
+      const type = mediaType(request);
+      if (type === undefined || !accepted.includes(type))
+        return next(new UnsupportedMediaType(request.method, accepted));
       read(request, response, (error?: unknown) => {
         if (error) return next(asProblem(error, limitBytes));
         try {
-          request.body = Buffer.isBuffer(request.body) ? parse(request.body) : undefined;
+          request.body = Buffer.isBuffer(request.body) ? parse(request.body, type) : undefined;
           next();
         } catch (refusal) {
           next(refusal);
@@ -73,19 +79,19 @@ function mayHaveBody(request: Request): boolean {
   );
 }
 
-function isAccepted(request: Request): boolean {
+/** The media type of a body, unless it is in another charset than UTF-8. */
+function mediaType(request: Request): string | undefined {
   const [type = '', ...parameters] = (request.headers['content-type'] ?? '').toLowerCase().split(';');
   const charset = parameters
     .map((parameter) => /^\s*charset="?([^"]*)"?\s*$/.exec(parameter)?.[1])
     .find(Boolean);
-  return (
-    acceptedTypes(request.method).includes(type.trim()) && (charset === undefined || /^utf-?8$/.test(charset))
-  );
+  return charset === undefined || /^utf-?8$/.test(charset) ? type.trim() : undefined;
 }
 
-function parse(bytes: Buffer): unknown {
+function parse(bytes: Buffer, type: string): unknown {
   try {
-    return parseJsonBytes(bytes);
+    const value = parseJsonBytes(bytes);
+    return type === JSON_PATCH_TYPE ? JsonPatchDocument.read(value) : value;
   } catch (error) {
     if (!(error instanceof JsonRefused)) throw error;
     throw error.problem.pointer === ''

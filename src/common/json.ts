@@ -7,6 +7,10 @@ export interface JsonObject {
   [key: string]: JsonValue;
 }
 
+/** Whether it is an object, and neither null nor a list. */
+export const isJsonObject = (value: JsonValue | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 /** Nesting deeper than this is refused: `JSON.stringify` recurses, and so do databases and clients. */
 export const MAX_DEPTH = 100;
 

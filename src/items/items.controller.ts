@@ -3,26 +3,42 @@ import {
   ApiBearerAuth,
   ApiBody,
   ApiConsumes,
+  ApiConflictResponse,
   ApiCreatedResponse,
+  ApiExtraModels,
   ApiHeader,
   ApiNoContentResponse,
   ApiNotModifiedResponse,
   ApiOkResponse,
   ApiPreconditionFailedResponse,
   ApiTags,
+  ApiUnprocessableEntityResponse,
+  getSchemaPath,
 } from '@nestjs/swagger';
 import { IfMatch, type VersionCondition } from '../common/conditional.js';
+import { MAX_OPERATIONS } from '../common/json-patch.js';
 import { IdPipe } from '../common/identifiers.js';
 import type { Representation } from '../common/representation.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
-import { CreateItemRequest, ItemList, ItemResponse, ListItemsQuery, UpdateItemRequest } from './items.dto.js';
+import { type ItemPatch, ItemPatches, ItemPatchPipe } from './item-patches.js';
+import {
+  CreateItemRequest,
+  ItemList,
+  ItemResponse,
+  JsonPatchStep,
+  ListItemsQuery,
+  UpdateItemRequest,
+} from './items.dto.js';
 import { ItemsService } from './items.service.js';
 
 @ApiTags('items')
 @ApiBearerAuth()
 @Controller('v1/items')
 export class ItemsController {
-  constructor(private readonly items: ItemsService) {}
+  constructor(
+    private readonly items: ItemsService,
+    private readonly patches: ItemPatches,
+  ) {}
 
   /** Creates an item. */
   @Post()
@@ -63,21 +79,36 @@ export class ItemsController {
     return this.items.read(caller, id);
   }
 
-  /** Changes an item by a merge patch (RFC 7396): null removes a member of `data`. */
+  /**
+   * Changes an item by a merge patch (RFC 7396), where null removes a member of `data`, or by a JSON Patch
+   * (RFC 6902) of `{title, type, data}`, of which all operations are done or none.
+   */
   @Patch(':id')
   @Requires('items:write')
-  @ApiConsumes('application/merge-patch+json', 'application/json')
-  @ApiBody({ type: UpdateItemRequest })
+  @ApiConsumes('application/merge-patch+json', 'application/json', 'application/json-patch+json')
+  @ApiExtraModels(UpdateItemRequest, JsonPatchStep)
+  @ApiBody({
+    schema: {
+      oneOf: [
+        { $ref: getSchemaPath(UpdateItemRequest) },
+        { type: 'array', maxItems: MAX_OPERATIONS, items: { $ref: getSchemaPath(JsonPatchStep) } },
+      ],
+    },
+  })
   @ApiOkResponse({ type: ItemResponse })
   @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that the change starts from.' })
   @ApiPreconditionFailedResponse({ description: 'The item has moved on; nothing was written.' })
+  @ApiConflictResponse({ description: 'A test of the JSON Patch failed; nothing was written.' })
+  @ApiUnprocessableEntityResponse({
+    description: 'The JSON Patch does not fit the item; nothing was written.',
+  })
   update(
     @CurrentCaller() caller: Caller<'items:write'>,
     @Param('id', IdPipe) id: string,
-    @Body() patch: UpdateItemRequest,
+    @Body(ItemPatchPipe) patch: ItemPatch,
     @IfMatch() ifMatch: VersionCondition | undefined,
   ): Promise<Representation<ItemResponse>> {
-    return this.items.update(caller, id, patch, ifMatch);
+    return this.patches.apply(caller, id, patch, ifMatch);
   }
 
   /** Deletes an item. */

@@ -1,4 +1,4 @@
-import { NotFound } from '../common/problem.js';
+import { type InputError, NotFound, Problem } from '../common/problem.js';
 
 /** 404 `not_found`: no such item, or none that the caller may see. */
 export class ItemNotFound extends NotFound {
@@ -11,5 +11,13 @@ export class ItemNotFound extends NotFound {
 export class ItemWorkspaceNotFound extends NotFound {
   constructor() {
     super('There is no such workspace, or you are not a member of it.');
+  }
+}
+
+/** 422 `patch_result_refused`: what a patch would make of the item is none; `errors` says where. */
+export class PatchResultRefused extends Problem {
+  constructor(errors: readonly InputError[]) {
+    const said = errors.map(({ pointer, detail }) => `${pointer} ${detail}`.trim()).join('; ');
+    super(422, 'patch_result_refused', `After the patch: ${said}. Nothing was written.`, { errors });
   }
 }

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { WorkspacesModule } from '../workspaces/workspaces.module.js';
+import { ItemPatches } from './item-patches.js';
 import { ItemRooms } from './item-rooms.js';
 import { ItemsController } from './items.controller.js';
 import { ItemsService } from './items.service.js';
@@ -10,6 +11,6 @@ import { ItemsService } from './items.service.js';
 @Module({
   imports: [DatabaseModule, EventsModule, WorkspacesModule],
   controllers: [ItemsController],
-  providers: [ItemRooms, ItemsService],
+  providers: [ItemPatches, ItemRooms, ItemsService],
 })
 export class ItemsModule {}

@@ -20,6 +20,7 @@ import {
   type ItemResponse,
   type ItemRow,
   type ListItemsQuery,
+  type ReplaceItemContent,
   toItemResponse,
   type UpdateItemRequest,
 } from './items.dto.js';
@@ -38,6 +39,7 @@ import {
   DELETE_ITEMS,
   LIST_ITEMS,
   READ_ITEM,
+  READ_TO_WRITE,
   UPDATE_ITEMS,
   type UpdateInput,
 } from './items.sql.js';
@@ -143,6 +145,36 @@ export class ItemsService implements OnModuleInit {
   }
 
   /**
+   * An item that the caller may change, to work out what it becomes; then {@link replace}.
+   * @throws {ItemNotFound}
+   * @throws {Forbidden} for a viewer
+   */
+  async readToWrite(caller: Caller<'items:write'>, id: string): Promise<ItemRow> {
+    const [row] = await this.statements.run<ItemRow & { role: Role }>(READ_TO_WRITE, [id, caller.id]);
+    if (!row) throw new ItemNotFound();
+    refuseViewer(row.role);
+    return row;
+  }
+
+  /**
+   * Puts another content in the place of the one that had this version.
+   * @throws {ItemNotFound}
+   * @throws {Forbidden} for a viewer
+   * @throws {VersionMismatch} if the item has moved on
+   */
+  async replace(
+    caller: Caller<'items:write'>,
+    id: string,
+    content: ReplaceItemContent,
+    version: number,
+  ): Promise<Representation<ItemResponse>> {
+    const { title, type, data: replacement } = content;
+    return this.changed(
+      await this.updates.run({ ...change(caller, id, [version]), type, title, replacement }),
+    );
+  }
+
+  /**
    * @returns the cursor of the deletion
    * @throws as {@link update}
    */
@@ -162,7 +194,7 @@ export class ItemsService implements OnModuleInit {
 
   private written(row: WriteRow, location?: (item: ItemRow) => string): Representation<ItemResponse> {
     if (row.seq === null) {
-      if (row.role && !may(row.role, 'items:write')) throw new Forbidden('A viewer cannot write items.');
+      if (row.role) refuseViewer(row.role);
       throw new VersionMismatch(Number(row.found_version));
     }
     return new Representation(toItemResponse(row), {
@@ -182,6 +214,10 @@ export class ItemsService implements OnModuleInit {
       );
     });
   }
+}
+
+function refuseViewer(role: Role): void {
+  if (!may(role, 'items:write')) throw new Forbidden('A viewer cannot write items.');
 }
 
 function change(

@@ -36,6 +36,14 @@ export const READ_ITEM: Statement = {
     WHERE i.id = $1`,
 };
 
+/** {@link READ_ITEM} for whoever is about to write it. */
+export const READ_TO_WRITE: Statement = {
+  name: 'items.read_to_write',
+  text: `SELECT ${columns('i')}, m.role FROM items i
+    JOIN memberships m ON m.workspace_id = i.workspace_id AND m.principal_id = $2
+    WHERE i.id = $1`,
+};
+
 /**
  * The newest items of a workspace, from before an id on. No row: not a member. One row without an item: none
  * left.
@@ -110,8 +118,10 @@ export interface ChangeInput {
 export interface UpdateInput extends ChangeInput {
   readonly type: string | undefined;
   readonly title: string | undefined;
-  /** RFC 7396. */
-  readonly data: unknown;
+  /** A merge patch of the data (RFC 7396). */
+  readonly data?: unknown;
+  /** The data instead of what there is. */
+  readonly replacement?: unknown;
 }
 
 /** The items as they are now, locked in sorted order, with what the caller may do to them. */
@@ -139,14 +149,16 @@ export const UPDATE_ITEMS: CombinableWrite<UpdateInput> = {
     text: `
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
-        n int, id uuid, event_id uuid, principal_id uuid, if_match int[], type text, title text, data jsonb)
+        n int, id uuid, event_id uuid, principal_id uuid, if_match int[], type text, title text, data jsonb,
+        replacement jsonb)
     ),
     ${CURRENT},
     written AS (
       UPDATE items i SET
         type = COALESCE(t.type, i.type),
         title = COALESCE(t.title, i.title),
-        data = CASE WHEN t.data IS NULL THEN i.data ELSE jsonb_merge_patch(i.data, t.data) END,
+        data = CASE WHEN t.data IS NOT NULL THEN jsonb_merge_patch(i.data, t.data)
+          ELSE COALESCE(t.replacement, i.data) END,
         version = i.version + 1,
         updated_at = now(),
         updated_by = t.principal_id

@@ -87,7 +87,7 @@ describe('A merge patch of data', () => {
       }),
       { numRuns: 60 },
     );
-  });
+  }, 60_000);
 
   it('is also taken as application/json', async () => {
     const { id } = await createItem(ada, { data: { a: 1, b: 2 } });
@@ -138,10 +138,12 @@ describe('A merge patch of an item', () => {
 
   it('in a language that is not spoken here is answered 415 with those that are', async () => {
     const { id } = await createItem(ada);
-    for (const type of ['application/json-patch+json', 'text/plain', 'application/xml']) {
+    for (const type of ['text/plain', 'application/xml', 'application/json-patch']) {
       const answer = await ada.http.patch(`/v1/items/${id}`, [], { headers: { 'Content-Type': type } });
       expect(answer.status).toBe(415);
-      expect(answer.headers.get('accept-patch')).toBe('application/merge-patch+json, application/json');
+      expect(answer.headers.get('accept-patch')).toBe(
+        'application/merge-patch+json, application/json, application/json-patch+json',
+      );
     }
   });
 });
