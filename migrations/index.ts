@@ -8,6 +8,7 @@ import { SecondFactors1764100000000 } from './1764100000000-second-factors.js';
 import { CustomRooms1764200000000 } from './1764200000000-custom-rooms.js';
 import { EventPartitions1764300000000 } from './1764300000000-event-partitions.js';
 import { Presence1764400000000 } from './1764400000000-presence.js';
+import { RequiredIfMatch1764500000000 } from './1764500000000-required-if-match.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -21,4 +22,5 @@ export const migrations = [
   CustomRooms1764200000000,
   EventPartitions1764300000000,
   Presence1764400000000,
+  RequiredIfMatch1764500000000,
 ];

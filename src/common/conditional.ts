@@ -12,7 +12,8 @@ export class InvalidCondition extends Problem {
   }
 }
 
-const ENTITY_TAG = /^(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"$/;
+/** One element of a list of entity tags, or an empty one, which RFC 9110, section 5.6.1.2, wants ignored. */
+const LIST_ELEMENT = /[ \t]*(?:(W\/)?"([\x21\x23-\x7e\x80-\xff]*)")?[ \t]*(?:,|$)/y;
 const MAX_TAGS = 50;
 
 /**
@@ -32,23 +33,35 @@ export function parseIfMatch(header: string | undefined): VersionCondition | und
  */
 export function matchesNone(header: string, version: number): boolean {
   if (header === `"${version}"`) return true;
-  const tags = header.split(',').map((tag) => ENTITY_TAG.exec(tag.trim())?.[2]);
-  return header.trim() === '*' || tags.includes(String(version));
+  const tags = readTags(header);
+  return tags === '*' || (tags?.some(({ value }) => value === String(version)) ?? false);
 }
 
-function parseTags(
-  name: string,
-  header: string | undefined,
-): '*' | { weak: boolean; value: string }[] | undefined {
+interface EntityTag {
+  readonly weak: boolean;
+  readonly value: string;
+}
+
+function parseTags(name: string, header: string | undefined): '*' | EntityTag[] | undefined {
   if (header === undefined) return undefined;
+  const tags = readTags(header);
+  if (!tags) throw new InvalidCondition(name);
+  return tags;
+}
+
+/** @returns `undefined` for what is no list of tags, or one that names none or too many */
+function readTags(header: string): '*' | EntityTag[] | undefined {
   if (header.trim() === '*') return '*';
-  const parts = header.split(',');
-  if (parts.length > MAX_TAGS) throw new InvalidCondition(name);
-  return parts.map((part) => {
-    const match = ENTITY_TAG.exec(part.trim());
-    if (!match) throw new InvalidCondition(name);
-    return { weak: match[1] !== undefined, value: match[2] ?? '' };
-  });
+  const tags: EntityTag[] = [];
+  let elements = 0;
+  for (let at = 0; at < header.length; at = LIST_ELEMENT.lastIndex) {
+    LIST_ELEMENT.lastIndex = at;
+    const match = LIST_ELEMENT.exec(header);
+    if (!match || ++elements > MAX_TAGS) return undefined;
+    if ((match[2] as string | undefined) !== undefined)
+      tags.push({ weak: (match[1] as string | undefined) !== undefined, value: match[2] });
+  }
+  return tags.length > 0 ? tags : undefined;
 }
 
 /** The request's `If-Match`, read; `undefined` without one. */

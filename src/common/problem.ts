@@ -114,6 +114,17 @@ export class VersionMismatch extends Problem {
   }
 }
 
+/** 428 `precondition_required` (RFC 6585, section 3): such changes must say which version they start from. */
+export class PreconditionRequired extends Problem {
+  constructor() {
+    super(
+      428,
+      'precondition_required',
+      'This workspace demands If-Match: read the record and send its ETag with the change.',
+    );
+  }
+}
+
 /** 503 `unavailable`: nothing was done, or nobody knows; try again after `Retry-After` seconds. */
 export class Unavailable extends Problem {
   constructor(detail: string, cause?: unknown) {

@@ -85,7 +85,7 @@ export class ItemPatches {
     requireVersion(version, ifMatch);
     const content = patchedContent(row, patch, this.limitBytes);
     try {
-      return await this.items.replace(caller, id, content, version);
+      return await this.items.replace(caller, id, content, version, ifMatch !== undefined);
     } catch (error) {
       if (error instanceof VersionMismatch) return undefined;
       throw error;

@@ -11,6 +11,7 @@ import {
   ApiNotModifiedResponse,
   ApiOkResponse,
   ApiPreconditionFailedResponse,
+  ApiResponse,
   ApiTags,
   ApiUnprocessableEntityResponse,
   getSchemaPath,
@@ -97,6 +98,7 @@ export class ItemsController {
   })
   @ApiOkResponse({ type: ItemResponse })
   @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that the change starts from.' })
+  @ApiResponse({ status: 428, description: 'The workspace demands If-Match; nothing was written.' })
   @ApiPreconditionFailedResponse({ description: 'The item has moved on; nothing was written.' })
   @ApiConflictResponse({ description: 'A test of the JSON Patch failed; nothing was written.' })
   @ApiUnprocessableEntityResponse({
@@ -117,6 +119,7 @@ export class ItemsController {
   @HttpCode(204)
   @ApiNoContentResponse()
   @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that you mean to delete.' })
+  @ApiResponse({ status: 428, description: 'The workspace demands If-Match; nothing was written.' })
   @ApiPreconditionFailedResponse({ description: 'The item has moved on; nothing was deleted.' })
   delete(
     @CurrentCaller() caller: Caller<'items:write'>,

@@ -2,7 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { VersionCondition } from '../common/conditional.js';
 import { newId } from '../common/identifiers.js';
 import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor } from '../common/pagination.js';
-import { Forbidden, VersionMismatch } from '../common/problem.js';
+import { Forbidden, PreconditionRequired, VersionMismatch } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { Announcements } from '../events/announcements.js';
@@ -45,9 +45,12 @@ import {
 } from './items.sql.js';
 
 /** A combined statement's answer to one write; the item's columns are null where nothing was written. */
-type WriteRow = { n: string; role: Role | null; found_version?: string | null } & (
-  WrittenItemRow | { seq: null }
-);
+type WriteRow = {
+  n: string;
+  role: Role | null;
+  found_version?: string | null;
+  lacks_if_match?: string | null;
+} & (WrittenItemRow | { seq: null });
 
 /** Documents: read and written in one statement each, the membership check inside it. */
 @Injectable()
@@ -132,6 +135,7 @@ export class ItemsService implements OnModuleInit {
    * @throws {ItemNotFound}
    * @throws {Forbidden} for a viewer
    * @throws {VersionMismatch} if `ifMatch` does not hold
+   * @throws {PreconditionRequired} if there is none, and the workspace demands it
    */
   async update(
     caller: Caller<'items:write'>,
@@ -158,6 +162,7 @@ export class ItemsService implements OnModuleInit {
 
   /**
    * Puts another content in the place of the one that had this version.
+   * @param conditional whether the caller had said by `If-Match` which version it may start from
    * @throws {ItemNotFound}
    * @throws {Forbidden} for a viewer
    * @throws {VersionMismatch} if the item has moved on
@@ -167,11 +172,11 @@ export class ItemsService implements OnModuleInit {
     id: string,
     content: ReplaceItemContent,
     version: number,
+    conditional: boolean,
   ): Promise<Representation<ItemResponse>> {
     const { title, type, data: replacement } = content;
-    return this.changed(
-      await this.updates.run({ ...change(caller, id, [version]), type, title, replacement }),
-    );
+    const input = { ...change(caller, id, [version]), conditional, type, title, replacement };
+    return this.changed(await this.updates.run(input));
   }
 
   /**
@@ -195,6 +200,7 @@ export class ItemsService implements OnModuleInit {
   private written(row: WriteRow, location?: (item: ItemRow) => string): Representation<ItemResponse> {
     if (row.seq === null) {
       if (row.role) refuseViewer(row.role);
+      if (row.lacks_if_match === 't') throw new PreconditionRequired();
       throw new VersionMismatch(Number(row.found_version));
     }
     return new Representation(toItemResponse(row), {
@@ -230,5 +236,6 @@ function change(
     event_id: newId(),
     principal_id: caller.id,
     if_match: ifMatch === '*' ? undefined : ifMatch,
+    conditional: ifMatch !== undefined,
   };
 }

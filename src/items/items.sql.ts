@@ -113,6 +113,8 @@ export interface ChangeInput {
   readonly principal_id: string;
   /** The versions that the change may start from; any when left out. */
   readonly if_match: readonly number[] | undefined;
+  /** Whether the caller said from which version, `*` included; some workspaces demand it. */
+  readonly conditional: boolean;
 }
 
 export interface UpdateInput extends ChangeInput {
@@ -126,17 +128,20 @@ export interface UpdateInput extends ChangeInput {
 
 /** The items as they are now, locked in sorted order, with what the caller may do to them. */
 const CURRENT = `current AS MATERIALIZED (
-      SELECT t.n, i.id, i.version, m.role FROM input t
+      SELECT t.n, i.id, i.version, m.role, ws.require_if_match AND NOT t.conditional AS lacks_if_match
+      FROM input t
       JOIN items i ON i.id = t.id
       JOIN memberships m ON m.workspace_id = i.workspace_id AND m.principal_id = t.principal_id
+      JOIN workspaces ws ON ws.id = i.workspace_id
       ORDER BY i.id FOR NO KEY UPDATE OF i
     )`;
 
-const MAY_CHANGE = `${mayWrite('c.role')} AND (t.if_match IS NULL OR c.version = ANY (t.if_match))`;
+const MAY_CHANGE = `${mayWrite('c.role')} AND NOT c.lacks_if_match
+        AND (t.if_match IS NULL OR c.version = ANY (t.if_match))`;
 
 /** What every change answers: the version found, null where there is nothing to see, and what was written. */
 const CHANGED = `
-    SELECT t.n, c.role, c.version AS found_version, t.event_id, e.seq, ${columns('w')}
+    SELECT t.n, c.role, c.version AS found_version, c.lacks_if_match, t.event_id, e.seq, ${columns('w')}
     FROM input t
     LEFT JOIN current c ON c.n = t.n
     LEFT JOIN written w ON w.id = t.id
@@ -149,8 +154,8 @@ export const UPDATE_ITEMS: CombinableWrite<UpdateInput> = {
     text: `
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
-        n int, id uuid, event_id uuid, principal_id uuid, if_match int[], type text, title text, data jsonb,
-        replacement jsonb)
+        n int, id uuid, event_id uuid, principal_id uuid, if_match int[], conditional boolean,
+        type text, title text, data jsonb, replacement jsonb)
     ),
     ${CURRENT},
     written AS (
@@ -178,7 +183,7 @@ export const DELETE_ITEMS: CombinableWrite<ChangeInput> = {
     text: `
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
-        n int, id uuid, event_id uuid, principal_id uuid, if_match int[])
+        n int, id uuid, event_id uuid, principal_id uuid, if_match int[], conditional boolean)
     ),
     ${CURRENT},
     written AS (

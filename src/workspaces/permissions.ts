@@ -8,7 +8,9 @@ const MEMBERS = ['owner', 'admin', 'member', 'viewer'] as const;
 /** Who may do what in a workspace: the one place that decides. */
 const HOLDERS = {
   'workspace:read': MEMBERS,
-  'workspace:update': OWNERS,
+  /** Its settings, but for its name. */
+  'workspace:configure': ADMINS,
+  'workspace:rename': OWNERS,
   'workspace:delete': OWNERS,
   'members:read': MEMBERS,
   /** Including invitations, but not owners. Anybody may leave. */

@@ -16,6 +16,10 @@ export class Workspace {
   @Column('uuid', { name: 'personal_user_id', nullable: true })
   personalUserId: string | null;
 
+  /** Whether changes of items must say by `If-Match` which version they start from. */
+  @Column('boolean', { name: 'require_if_match', default: false })
+  requireIfMatch: boolean;
+
   @Column('integer', { default: 1 })
   version: number;
 

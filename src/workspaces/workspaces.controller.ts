@@ -63,16 +63,16 @@ export class WorkspacesController {
     return this.workspaces.read(caller, id);
   }
 
-  /** Renames a workspace, by a merge patch (RFC 7396). */
+  /** Renames a workspace, which is for owners, or changes its settings, by a merge patch (RFC 7396). */
   @Patch(':id')
-  @Requires('workspace:update')
+  @Requires('workspace:configure')
   @ApiConsumes('application/merge-patch+json', 'application/json')
   @ApiBody({ type: UpdateWorkspaceRequest })
   @ApiOkResponse({ type: WorkspaceResponse })
   @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that the change starts from.' })
   @ApiPreconditionFailedResponse({ description: 'The workspace has moved on; nothing was written.' })
   update(
-    @CurrentCaller() caller: Caller<'workspace:update'>,
+    @CurrentCaller() caller: Caller<'workspace:configure'>,
     @Param('id', IdPipe) id: string,
     @Body() patch: UpdateWorkspaceRequest,
     @IfMatch() ifMatch: VersionCondition | undefined,

@@ -1,5 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
-import { IsString, Matches, MaxLength, ValidateIf } from 'class-validator';
+import { IsBoolean, IsString, Matches, MaxLength, ValidateIf } from 'class-validator';
 import { rfc3339 } from '../common/rfc3339.js';
 import type { Role } from './membership.entity.js';
 
@@ -21,6 +21,11 @@ export class UpdateWorkspaceRequest {
   @ValidateIf((_, value) => value !== undefined)
   @Name()
   name?: string;
+
+  /** Whether changes of items must come with `If-Match`. */
+  @ValidateIf((_, value) => value !== undefined)
+  @IsBoolean({ message: 'must be true or false' })
+  requireIfMatch?: boolean;
 }
 
 export class DeleteWorkspaceQuery {
@@ -39,6 +44,8 @@ export class WorkspaceResponse {
   personal: boolean;
   /** What the caller may do in it. */
   role: Role;
+  /** Whether changes of its items must say by `If-Match` which version they start from. */
+  requireIfMatch: boolean;
   version: number;
   /** RFC 3339, UTC. */
   createdAt: string;
@@ -58,6 +65,7 @@ export interface WorkspaceRow {
   name: string;
   personal: 't' | 'f';
   role: Role;
+  require_if_match: 't' | 'f';
   version: string;
   created_at: string;
   updated_at: string;
@@ -69,6 +77,7 @@ export function toWorkspaceResponse(row: WorkspaceRow): WorkspaceResponse {
     name: row.name,
     personal: row.personal === 't',
     role: row.role,
+    requireIfMatch: row.require_if_match === 't',
     version: Number(row.version),
     createdAt: rfc3339(row.created_at),
     updatedAt: rfc3339(row.updated_at),

@@ -25,7 +25,7 @@ export function workspaceEvent(
   type: string,
   workspaceId: string,
   principalId: string,
-  data: MemberEventData | { id: string; version: number; name: string },
+  data: MemberEventData | { id: string; version: number; name: string; requireIfMatch: boolean },
 ): NewEvent {
   return { streamId: workspaceId, subject: workspaceSubject(workspaceId), type, principalId, data };
 }

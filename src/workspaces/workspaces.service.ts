@@ -7,6 +7,7 @@ import type { ClientInfo } from '../common/client-info.js';
 import type { VersionCondition } from '../common/conditional.js';
 import { newId } from '../common/identifiers.js';
 import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor, type PageQuery } from '../common/pagination.js';
+import { Forbidden } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { Transactions } from '../database/transactions.js';
@@ -16,7 +17,7 @@ import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
 import { Streams } from '../events/streams.js';
 import { Membership } from './membership.entity.js';
-import { rolesWith } from './permissions.js';
+import { may, rolesWith } from './permissions.js';
 import type { Caller } from './requires.js';
 import { Workspace } from './workspace.entity.js';
 import { WorkspaceDeletion } from './workspace-deletion.js';
@@ -31,7 +32,7 @@ import {
 } from './workspaces.dto.js';
 import { NotConfirmed, PersonalWorkspace, TooMany, WorkspaceNotFound } from './workspaces.errors.js';
 import { WORKSPACE_UPDATED, workspaceEvent } from './workspaces.events.js';
-import { LIST_WORKSPACES, READ_WORKSPACE, WRITTEN_WORKSPACE } from './workspaces.sql.js';
+import { LIST_WORKSPACES, READ_WORKSPACE, UPDATE_WORKSPACE, WRITTEN_WORKSPACE } from './workspaces.sql.js';
 
 /** How many workspaces one principal may own. */
 const MAX_OWNED = 100;
@@ -105,26 +106,30 @@ export class WorkspacesService implements OnModuleInit {
   }
 
   /**
-   * Renames a workspace.
+   * Renames a workspace, or changes its settings.
    * @throws {WorkspaceNotFound}
-   * @throws {import('../common/problem.js').Forbidden}
+   * @throws {Forbidden} for whoever is no admin, and for renaming no owner
    * @throws {import('../common/problem.js').VersionMismatch} if `ifMatch` does not hold
    */
   async update(
-    caller: Caller<'workspace:update'>,
+    caller: Caller<'workspace:configure'>,
     id: string,
-    { name }: UpdateWorkspaceRequest,
+    { name, requireIfMatch }: UpdateWorkspaceRequest,
     ifMatch: VersionCondition | undefined,
   ): Promise<Representation<WorkspaceResponse>> {
     const { answer: row, events } = await this.appending.run(async (manager) => {
-      const { version, name: before } = await lockWorkspace(manager, caller, id);
+      const { version, role } = await lockWorkspace(manager, caller, id);
+      if (name !== undefined && !may(role, 'workspace:rename')) throw new Forbidden();
       requireVersion(version, ifMatch);
-      await manager.query(
-        'UPDATE workspaces SET name = $2, version = version + 1, updated_at = now() WHERE id = $1',
-        [id, name ?? before],
-      );
+      await manager.query(UPDATE_WORKSPACE, [id, name ?? null, requireIfMatch ?? null]);
       const answer = await written(manager, id, caller.id);
-      const data = { id, version: Number(answer.version), name: answer.name };
+      const workspace = toWorkspaceResponse(answer);
+      const data = {
+        id,
+        version: workspace.version,
+        name: workspace.name,
+        requireIfMatch: workspace.requireIfMatch,
+      };
       return { answer, events: [workspaceEvent(WORKSPACE_UPDATED, id, caller.id, data)] };
     });
     return this.represent(row, events[0].seq);

@@ -1,6 +1,6 @@
 import type { Statement } from '../database/pipelined-statements.js';
 
-const COLUMNS = `w.id, w.name, (w.personal_user_id = m.principal_id) IS TRUE AS personal, m.role, w.version,
+const COLUMNS = `w.id, w.name, (w.personal_user_id = m.principal_id) IS TRUE AS personal, m.role, w.require_if_match, w.version,
   w.created_at, w.updated_at`;
 
 export const READ_WORKSPACE: Statement = {
@@ -21,5 +21,10 @@ export const LIST_WORKSPACES: Statement = {
 /** {@link READ_WORKSPACE} within a transaction, every column as text too. */
 export const WRITTEN_WORKSPACE = `SELECT w.id, w.name,
     CASE WHEN w.personal_user_id = m.principal_id THEN 't' ELSE 'f' END AS personal, m.role,
-    w.version::text, w.created_at::text, w.updated_at::text
+    CASE WHEN w.require_if_match THEN 't' ELSE 'f' END AS require_if_match, w.version::text, w.created_at::text, w.updated_at::text
   FROM workspaces w JOIN memberships m ON m.workspace_id = w.id AND m.principal_id = $2 WHERE w.id = $1`;
+
+/** What is null stays. */
+export const UPDATE_WORKSPACE = `UPDATE workspaces SET name = COALESCE($2, name),
+    require_if_match = COALESCE($3, require_if_match), version = version + 1, updated_at = now()
+  WHERE id = $1`;
