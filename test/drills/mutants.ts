@@ -158,26 +158,34 @@ export const mutants: readonly Mutant[] = [
 const FOLDER = resolve(import.meta.dirname, '../../node_modules/.cache/atrium-mutants');
 
 /**
+ * The compiled files that a mutant changes, as it has them, by their path in `src`.
+ * @param main the build's `main.js`
+ * @throws when a change does not apply exactly once: the code has moved on, and the mutant must follow
+ */
+export function mutated({ name, changes }: Mutant, main: string): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const { file, find, put } of changes) {
+    const parts = (files.get(file) ?? readFileSync(join(dirname(main), file), 'utf8')).split(find);
+    if (parts.length !== 2)
+      throw new Error(`The mutant ${name} does not apply: ${file} has ${parts.length - 1} times ${find}`);
+    files.set(file, parts.join(put));
+  }
+  return files;
+}
+
+/**
  * A copy of a build with a mutant's changes.
  * @param main the build's `main.js`
  * @param discard is told of the folder, which is to be removed in the end
- * @returns the copy's
- * @throws when a change does not apply exactly once: the code has moved on, and the mutant must follow
+ * @returns the copy's `main.js`
+ * @throws as {@link mutated}
  */
 export function breed(mutant: Mutant, main: string, discard: (folder: string) => void): string {
-  const source = dirname(dirname(main));
+  const files = mutated(mutant, main);
   const target = join(FOLDER, `${process.pid}-${mutant.name}`);
   discard(target);
   mkdirSync(target, { recursive: true });
-  cpSync(source, target, { recursive: true });
-  for (const { file, find, put } of mutant.changes) {
-    const path = join(target, 'src', file);
-    const parts = readFileSync(path, 'utf8').split(find);
-    if (parts.length !== 2)
-      throw new Error(
-        `The mutant ${mutant.name} does not apply: ${file} has ${parts.length - 1} times ${find}`,
-      );
-    writeFileSync(path, parts.join(put));
-  }
+  cpSync(dirname(dirname(main)), target, { recursive: true });
+  for (const [file, text] of files) writeFileSync(join(target, 'src', file), text);
   return join(target, 'src/main.js');
 }

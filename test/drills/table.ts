@@ -12,7 +12,9 @@ interface EventRow {
 
 /** Reads what the database holds of the streams of workspaces that drills write in. */
 export async function readTable(ask: <Row extends object>(text: string) => Promise<Row[]>): Promise<Table> {
-  const streams = await ask<{ id: string; head: string }>('SELECT id, head FROM streams WHERE head > 0');
+  const streams = await ask<{ id: string; head: string; min_seq: string }>(
+    'SELECT id, head, min_seq FROM streams WHERE head > 0',
+  );
   const events = await ask<EventRow>(
     'SELECT stream_id, seq, id, type, subject, principal_id, data FROM events ORDER BY stream_id, seq',
   );
@@ -20,12 +22,12 @@ export async function readTable(ask: <Row extends object>(text: string) => Promi
     `SELECT id, version, data->>'write' AS write FROM items`,
   );
   return {
-    streams: streams.map(({ id, head }) => {
+    streams: streams.map(({ id, head, min_seq }) => {
       const own = events.filter((event) => event.stream_id === id);
       return {
         id,
         head: Number(head),
-        first: 1,
+        first: Number(min_seq),
         events: own.map(({ seq, id: event, type, subject, principal_id, data }) =>
           toEntry({ seq: Number(seq), id: event, type, subject, principal: principal_id, data }),
         ),
