@@ -39,6 +39,8 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
   private readonly listeners: TailListener[] = [];
   private sweepTimer: NodeJS.Timeout | undefined;
   private sweeping = false;
+  /** Whether the history has become another one, and not every stream was reset for that. */
+  private isAnother = false;
   private stopped = false;
 
   constructor(
@@ -207,20 +209,24 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
     for (const listener of this.listeners) listener.onReset(stream, reason);
   }
 
-  /** Compares the heads of all followed streams with their positions, in one statement. */
+  /** Compares the history, and the heads of all followed streams with their positions. */
   private async sweep(): Promise<void> {
-    if (this.sweeping || this.live.size === 0) return;
+    if (this.sweeping) return;
     this.sweeping = true;
     try {
+      // Also while nobody follows: answers name the epoch. A failover may have given numbers out again by now, so
+      // where a stream stands does not tell.
+      if (await this.epoch.refresh()) this.isAnother = true;
       // The positions of before the question: announcements go on while it is under way.
       const asked = [...this.live.values()].map((stream) => ({ stream, position: stream.position }));
-      const heads = await this.streams.heads(asked.map(({ stream }) => stream.id));
+      const heads = asked.length > 0 ? await this.streams.heads(asked.map(({ stream }) => stream.id)) : [];
       for (const [n, { stream, position }] of asked.entries()) {
         const found = heads[n];
         if (found.ended) this.end(stream);
-        else if (found.head < position) await this.reset(stream, found);
+        else if (this.isAnother || found.head < position) await this.reset(stream, found);
         else if (found.head > stream.position) await this.readOn(stream);
       }
+      this.isAnother = false;
     } catch (error) {
       this.logger.warn(`Cannot sweep the streams: ${(error as Error).message}`);
     } finally {

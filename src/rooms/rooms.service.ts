@@ -13,7 +13,7 @@ import { RoomDirectory } from './room-directory.js';
 import { RoomHub } from './room-hub.js';
 import { RoomPresence } from './room-presence.js';
 import type { JoinFrame, PresenceFrame, PublishFrame } from './rooms.dto.js';
-import { NotJoined, OtherPrincipal, TooManyRooms } from './rooms.errors.js';
+import { NotJoined, OtherPrincipal, RoomNotFound, TooManyRooms } from './rooms.errors.js';
 
 /**
  * What sockets may ask for. The answer to a join comes before the room's events; whoever publishes may hear the
@@ -70,7 +70,7 @@ export class RoomsService {
     });
   }
 
-  /** @throws {import('./rooms.errors.js').RoomNotFound} */
+  /** @throws {RoomNotFound} */
   async join(connection: Connection, { room, after }: JoinFrame): Promise<void> {
     const { roomLimit } = this.config.sockets;
     const rooms = this.hub.subscriptionsOf(connection);
@@ -83,6 +83,7 @@ export class RoomsService {
       this.hub.leave(subscription);
       return;
     }
+    if (!subscription.active) throw new RoomNotFound(); // lost in this very moment; it has been told so
     connection.reply('joined', joined);
     this.hub.start(subscription);
   }

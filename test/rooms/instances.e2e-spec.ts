@@ -176,4 +176,22 @@ describe('A history that is another one', () => {
       await other.stop();
     }
   });
+
+  it('is recognised although its numbers go on further than the old ones', async () => {
+    const other = await startAtrium();
+    try {
+      const eve = await registerUser(other);
+      const hers = `workspaces/${eve.workspaceId}`;
+      const client = await connectAndJoin(other, eve.token, hers);
+      await createItem(eve);
+      await client.received(hers, 1);
+      // A failover lost that event, and by now others have its number.
+      await other.sql('UPDATE stream_history SET nonce = gen_random_uuid()');
+      await other.sql('UPDATE streams SET head = head + 5');
+      const left = await client.waitFor('left', () => client.frames.find(({ event }) => event === 'left'));
+      expect(left.data).toEqual({ room: hers, code: 'epoch_changed' });
+    } finally {
+      await other.stop();
+    }
+  });
 });

@@ -110,6 +110,7 @@ describe('Deleting a workspace', () => {
     const bob = await registerUser(app);
     await addMember(app, workspace.id, bob, 'member');
     const item = await createItem(ada, { workspaceId: workspace.id });
+    await ada.http.post('/v1/rooms', { name: 'Talk', visibility: 'private', workspaceId: workspace.id });
     await ada.http.post(`${path(workspace)}/invitations`, { email: 'x@example.com', role: 'viewer' });
     expect((await ada.http.delete(confirming(workspace))).status).toBe(204);
     const left = await Promise.all([
@@ -118,11 +119,15 @@ describe('Deleting a workspace', () => {
       rows('invitations', 'workspace_id', workspace.id),
       rows('items', 'workspace_id', workspace.id),
       rows('events', 'stream_id', workspace.id),
+      rows('rooms', 'workspace_id', workspace.id),
+      rows('room_members', 'workspace_id', workspace.id),
     ]);
-    expect(left).toEqual([0, 0, 0, 0, 0]);
+    expect(left).toEqual([0, 0, 0, 0, 0, 0, 0]);
     const columns = await app.sql<{ name: string }>(
       `SELECT table_name || '.' || column_name AS name FROM information_schema.columns
-       WHERE table_schema = 'public' AND column_name IN ('workspace_id', 'stream_id') ORDER BY 1`,
+       WHERE table_schema = 'public' AND column_name IN ('workspace_id', 'stream_id')
+         AND table_name NOT LIKE 'events\\_%' -- its partitions
+       ORDER BY 1`,
     );
     // A new table with things of workspaces must be looked at above.
     expect(columns.map(({ name }) => name)).toEqual([
@@ -131,9 +136,11 @@ describe('Deleting a workspace', () => {
       'invitations.workspace_id',
       'items.workspace_id',
       'memberships.workspace_id',
+      'room_members.workspace_id',
+      'rooms.workspace_id',
     ]);
     const [counter] = await app.sql('SELECT head, access_seq FROM streams WHERE id = $1', [workspace.id]);
-    expect(counter).toEqual({ head: '2', access_seq: '2' });
+    expect(counter).toEqual({ head: '3', access_seq: '3' });
     expect((await bob.http.get(`/v1/items/${item.id}`)).status).toBe(404);
     expect((await bob.http.patch(`/v1/items/${item.id}`, { title: 'x' })).status).toBe(404);
   });
