@@ -16,8 +16,8 @@ let app: TestApp;
 beforeAll(async () => void (app = await startAtrium()));
 afterAll(() => app.stop());
 
-/** Served by the framework, for everybody to read; everything else is some controller's. */
-const REFERENCE = /^GET \/(docs(\/.*)?|openapi\.json)$/;
+/** The reference, for everybody to read (`src/reference.ts`); everything else is some controller's. */
+const REFERENCE = /^GET \/(docs(\/.*)?|openapi\.json|asyncapi\.json)$/;
 
 describe('Every route', () => {
   it('declares who may call it', () => {
