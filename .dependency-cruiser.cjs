@@ -11,6 +11,8 @@ const mayImport = {
   bus: [...ground],
   audit: [...ground],
   mail: [...ground],
+  // Repeated requests, whatever they ask for; knows no feature.
+  idempotency: [...ground],
   accounts: [...ground, 'audit', 'mail', 'rate-limits'],
   'rate-limits': [...ground, 'bus'],
   sessions: [...ground, 'bus', 'audit', 'accounts', 'rate-limits'],

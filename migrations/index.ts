@@ -9,6 +9,7 @@ import { CustomRooms1764200000000 } from './1764200000000-custom-rooms.js';
 import { EventPartitions1764300000000 } from './1764300000000-event-partitions.js';
 import { Presence1764400000000 } from './1764400000000-presence.js';
 import { RequiredIfMatch1764500000000 } from './1764500000000-required-if-match.js';
+import { IdempotencyKeys1764500100000 } from './1764500100000-idempotency-keys.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -23,4 +24,5 @@ export const migrations = [
   EventPartitions1764300000000,
   Presence1764400000000,
   RequiredIfMatch1764500000000,
+  IdempotencyKeys1764500100000,
 ];

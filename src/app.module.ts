@@ -8,6 +8,7 @@ import { ConfigModule } from './config/config.module.js';
 import { CustomRoomsModule } from './custom-rooms/custom-rooms.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { EventsModule } from './events/events.module.js';
+import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { ItemsModule } from './items/items.module.js';
 import { MailModule } from './mail/mail.module.js';
 import { MfaModule } from './mfa/mfa.module.js';
@@ -37,6 +38,7 @@ export class AppModule {
         OAuthModule,
         RateLimitsModule.register(config),
         MfaModule,
+        IdempotencyModule,
         WorkspacesModule,
         ItemsModule,
         RoomsModule,

@@ -20,6 +20,7 @@ const LEVELS = ['fatal', 'error', 'warn', 'log', 'debug'] as const;
 /** What a browser's script may read of an answer, besides the safelisted. */
 const EXPOSED_HEADERS = [
   'ETag',
+  'Idempotency-Replayed',
   'Location',
   'RateLimit',
   'RateLimit-Policy',

@@ -7,6 +7,7 @@ import {
   ServiceUnavailableException,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import { AlreadyAnswered } from './already-answered.js';
 import { allowedMethods } from './allowed-methods.js';
 import { NotFound, Problem, Unavailable } from './problem.js';
 import { logProblem, type ProblemTranslator, toProblem } from './to-problem.js';
@@ -23,6 +24,7 @@ export class ProblemFilter implements ExceptionFilter {
   constructor(private readonly translate: ProblemTranslator = () => undefined) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
+    if (error instanceof AlreadyAnswered) return;
     const http = host.switchToHttp();
     const request = http.getRequest<Request>();
     const response = http.getResponse<Response>();
@@ -39,6 +41,7 @@ export class ProblemFilter implements ExceptionFilter {
       response.destroy();
       return;
     }
+    response.locals['problem'] = problem;
     for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
     response.setHeader('Content-Type', 'application/problem+json; charset=utf-8');
     response.setHeader('Cache-Control', 'no-store');

@@ -131,3 +131,6 @@ export class Unavailable extends Problem {
     super(503, 'unavailable', detail, { cause, headers: { 'Retry-After': '1' } });
   }
 }
+
+/** {@link Unavailable}, where a write may or may not have been done. */
+export class OutcomeUnknown extends Unavailable {}

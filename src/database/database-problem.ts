@@ -1,4 +1,4 @@
-import { type Problem, Unavailable } from '../common/problem.js';
+import { OutcomeUnknown, type Problem, Unavailable } from '../common/problem.js';
 import { DatabaseBusyError, isConnectionLoss } from './errors.js';
 
 /** What the caller is told when the database, not the request, is the trouble. */
@@ -6,6 +6,6 @@ export function databaseProblem(error: unknown): Problem | undefined {
   if (error instanceof DatabaseBusyError)
     return new Unavailable('Too busy; nothing was done. Try again.', error);
   if (isConnectionLoss(error))
-    return new Unavailable('The database did not answer; a write may or may not have been done.', error);
+    return new OutcomeUnknown('The database did not answer; a write may or may not have been done.', error);
   return undefined;
 }

@@ -6,6 +6,7 @@ import { RoomMember } from '../custom-rooms/room-member.entity.js';
 import { Event } from '../events/event.entity.js';
 import { StreamHistory } from '../events/stream-history.entity.js';
 import { Stream } from '../events/stream.entity.js';
+import { IdempotencyKey } from '../idempotency/idempotency-key.entity.js';
 import { Item } from '../items/item.entity.js';
 import { Passkey } from '../mfa/passkey.entity.js';
 import { RecoveryCode } from '../mfa/recovery-code.entity.js';
@@ -36,6 +37,7 @@ export const entities = [
   StreamHistory,
   Event,
   Item,
+  IdempotencyKey,
   CustomRoom,
   RoomMember,
   Instance,

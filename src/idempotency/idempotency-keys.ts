@@ -1,0 +1,134 @@
+import { createHash, createHmac } from 'node:crypto';
+import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { newId } from '../common/identifiers.js';
+import { PipelinedStatements, type StatementValue } from '../database/pipelined-statements.js';
+import {
+  IdempotencyInProgress,
+  IdempotencyKeyReused,
+  IdempotencyOutcomeUnknown,
+  InvalidIdempotencyKey,
+  TooManyIdempotencyKeys,
+} from './idempotency.errors.js';
+import {
+  ANSWER_KEY,
+  CLAIM_KEY,
+  COUNT_KEYS,
+  DOUBT_KEY,
+  PURGE_KEYS,
+  RELEASE_KEY,
+} from './idempotency-keys.sql.js';
+
+/** An answer as it was sent. */
+export interface KeptAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** The right to run a request under its key, and to say how it ended. */
+export interface Claim {
+  readonly principalId: string;
+  readonly keyHash: Buffer;
+  readonly id: string;
+}
+
+type ClaimRow =
+  | { readonly claimed: 't' }
+  | {
+      readonly claimed: 'f';
+      readonly state: 'running' | 'answered' | 'unknown';
+      readonly same: string;
+      readonly status: string;
+      readonly headers: string;
+      readonly body: string;
+    };
+
+/** What one principal may have kept, roughly: every so manieth request counts. */
+const MAX_KEYS = 100_000;
+const COUNT_EVERY = 64;
+const PURGE_MS = 60_000;
+const PURGE_BATCH = 1_000;
+
+/** Remembers, in the database, what was answered to whom under which key, for 24 hours. */
+@Injectable()
+export class IdempotencyKeys implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly logger = new Logger(IdempotencyKeys.name);
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly statements: PipelinedStatements) {}
+
+  onApplicationBootstrap(): void {
+    this.timer = setInterval(() => void this.purge(), PURGE_MS).unref();
+  }
+
+  onApplicationShutdown(): void {
+    clearInterval(this.timer);
+  }
+
+  /**
+   * Takes a key for a request, before anything of it is done. Keys of different principals have nothing to do with
+   * each other.
+   * @param header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a quoted string, or a bare one
+   * @param request what must be the same when it is repeated
+   * @returns the claim, to be settled; or the answer that the first request was given
+   * @throws {InvalidIdempotencyKey} @throws {IdempotencyKeyReused} @throws {TooManyIdempotencyKeys}
+   * @throws {IdempotencyInProgress} while the first request runs
+   * @throws {IdempotencyOutcomeUnknown} if it was cut off
+   */
+  async claim(principalId: string, header: string, request: string): Promise<Claim | KeptAnswer> {
+    const key = parseKey(header);
+    if (Math.random() * COUNT_EVERY < 1) await this.refuseTooMany(principalId);
+    const claim = { principalId, keyHash: createHash('sha256').update(key).digest(), id: newId() };
+    const fingerprint = createHmac('sha256', key).update(request).digest();
+    const values = [principalId, claim.keyHash, fingerprint, claim.id];
+    const [row] = await this.statements.run<ClaimRow | undefined>(CLAIM_KEY, values);
+    if (row?.claimed === 't') return claim;
+    if (!row) throw new IdempotencyInProgress();
+    if (row.same !== 'true') throw new IdempotencyKeyReused();
+    if (row.state === 'running') throw new IdempotencyInProgress();
+    if (row.state === 'unknown') throw new IdempotencyOutcomeUnknown();
+    const headers = JSON.parse(row.headers) as KeptAnswer['headers'];
+    return { status: Number(row.status), headers, body: row.body };
+  }
+
+  /** Keeps the answer; before it is sent, so that whoever has it gets it again. */
+  async answer(claim: Claim, { status, headers, body }: KeptAnswer): Promise<void> {
+    await this.statements.run(ANSWER_KEY, [...settled(claim), status, JSON.stringify(headers), body]);
+  }
+
+  /** The request may or may not have been done. */
+  async doubt(claim: Claim): Promise<void> {
+    await this.statements.run(DOUBT_KEY, settled(claim));
+  }
+
+  /** Nothing was done: the key is free again. */
+  async release(claim: Claim): Promise<void> {
+    await this.statements.run(RELEASE_KEY, settled(claim));
+  }
+
+  /** Forgets what has expired. */
+  async purge(): Promise<void> {
+    try {
+      for (let removed = PURGE_BATCH; removed === PURGE_BATCH;)
+        removed = (await this.statements.run(PURGE_KEYS, [PURGE_BATCH])).length;
+    } catch (error) {
+      this.logger.warn(`Cannot remove old idempotency keys: ${(error as Error).message}`);
+    }
+  }
+
+  private async refuseTooMany(principalId: string): Promise<void> {
+    const [row] = await this.statements.run<{ count: string }>(COUNT_KEYS, [principalId, MAX_KEYS]);
+    if (Number(row.count) >= MAX_KEYS) throw new TooManyIdempotencyKeys(MAX_KEYS);
+  }
+}
+
+const settled = ({ principalId, keyHash, id }: Claim): StatementValue[] => [principalId, keyHash, id];
+
+/** A string of RFC 8941, section 3.3.3; or without quotes, as many clients send it. */
+function parseKey(header: string): string {
+  const quoted = /^"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"$/.exec(header.trim())?.[1];
+  const key = quoted === undefined ? header.trim() : quoted.replaceAll(/\\(.)/g, '$1');
+  const wellFormed = quoted === undefined ? /^[\x21\x23-\x7e]+$/.test(key) : key !== '';
+  if (!wellFormed || key.length > 255) throw new InvalidIdempotencyKey();
+  return key;
+}

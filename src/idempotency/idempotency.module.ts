@@ -1,0 +1,15 @@
+import { Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { DatabaseModule } from '../database/database.module.js';
+import { IdempotencyGuard } from './idempotency.guard.js';
+import { IdempotencyKeys } from './idempotency-keys.js';
+
+/**
+ * Repeated requests. To be named after the modules whose guards decide whether a request may run at all: guards run
+ * in order.
+ */
+@Module({
+  imports: [DatabaseModule],
+  providers: [IdempotencyKeys, { provide: APP_GUARD, useClass: IdempotencyGuard }],
+})
+export class IdempotencyModule {}
