@@ -10,6 +10,7 @@ import { EventPartitions1764300000000 } from './1764300000000-event-partitions.j
 import { Presence1764400000000 } from './1764400000000-presence.js';
 import { RequiredIfMatch1764500000000 } from './1764500000000-required-if-match.js';
 import { IdempotencyKeys1764500100000 } from './1764500100000-idempotency-keys.js';
+import { ItemLists1764600000000 } from './1764600000000-item-lists.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -25,4 +26,5 @@ export const migrations = [
   Presence1764400000000,
   RequiredIfMatch1764500000000,
   IdempotencyKeys1764500100000,
+  ItemLists1764600000000,
 ];

@@ -21,6 +21,7 @@ const LEVELS = ['fatal', 'error', 'warn', 'log', 'debug'] as const;
 const EXPOSED_HEADERS = [
   'ETag',
   'Idempotency-Replayed',
+  'Link',
   'Location',
   'RateLimit',
   'RateLimit-Policy',

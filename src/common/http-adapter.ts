@@ -1,7 +1,7 @@
 import { ExpressAdapter } from '@nestjs/platform-express';
 import type { Request, Response } from 'express';
 import { matchesNone } from './conditional.js';
-import { Representation } from './representation.js';
+import { Representation, type RepresentationMeta } from './representation.js';
 
 /** Kept by the caller alone, and asked for again before it is used: that is what the ETag is for. */
 const CACHING = 'private, no-cache';
@@ -11,10 +11,12 @@ export class AtriumHttpAdapter extends ExpressAdapter {
   override reply(response: Response, body: unknown, statusCode?: number): unknown {
     if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', CACHING);
     if (!(body instanceof Representation)) return super.reply(response, body, statusCode) as unknown;
-    const { version, cursor, location, status = statusCode } = body.meta;
+    const { version, cursor, location, pages, status = statusCode } = body.meta;
     if (status !== undefined) response.statusCode = status;
     if (cursor !== undefined) response.setHeader('Stream-Cursor', cursor);
     if (location !== undefined) response.setHeader('Location', location);
+    const links = pages && pageLinks(response.req.originalUrl, pages);
+    if (links) response.setHeader('Link', links);
     if (version !== undefined) {
       response.setHeader('ETag', `"${version}"`);
       if (isUnchanged(response.req, version)) {
@@ -26,6 +28,24 @@ export class AtriumHttpAdapter extends ExpressAdapter {
     response.setHeader('Content-Type', 'application/json; charset=utf-8');
     return response.end(body.json);
   }
+}
+
+/** More would not fit into the headers that clients accept; the cursors are in the body too. */
+const MAX_LINK_LENGTH = 4_096;
+
+/** The pages beside this one (RFC 8288), as the same address with another cursor; empty when there are none. */
+function pageLinks(url: string, { next, previous }: NonNullable<RepresentationMeta['pages']>): string {
+  if (next === null && previous === null) return '';
+  const mark = url.indexOf('?');
+  const path = mark < 0 ? url : url.slice(0, mark);
+  const parameters = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
+  const link = (cursor: string | null, relation: string): string[] => {
+    if (cursor === null) return [];
+    parameters.set('cursor', cursor);
+    return [`<${path}?${parameters.toString()}>; rel="${relation}"`];
+  };
+  const links = [...link(next, 'next'), ...link(previous, 'prev')].join(', ');
+  return links.length > MAX_LINK_LENGTH ? '' : links;
 }
 
 function isUnchanged(request: Request, version: number): boolean {

@@ -3,6 +3,8 @@ export interface RepresentationMeta {
   readonly version?: number;
   readonly cursor?: string;
   readonly location?: string;
+  /** Cursors of the pages beside this one of a list. */
+  readonly pages?: { readonly next: string | null; readonly previous: string | null };
   readonly status?: number;
 }
 

@@ -53,7 +53,7 @@ function convert<T extends object>(dto: new () => T, query: object): T {
 }
 
 /** What every object inherits: the validator looks there for an object's class and rules, and takes these for known. */
-function refuseInherited(value: object): void {
+export function refuseInherited(value: object): void {
   const found = Object.keys(value).filter((name) => name in Object.prototype);
   if (found.length > 0)
     throw new ValidationFailed(found.map((name) => ({ pointer: pointerTo('', name), detail: UNKNOWN })));

@@ -22,6 +22,8 @@ export class AtriumConfig {
     readonly poolSize: number;
     readonly statementTimeoutMs: number;
   };
+  /** What a filtered, sorted or searched list may take. */
+  readonly lists: { readonly timeoutMs: number };
   /** `undefined`: instances tell each other by PostgreSQL, and count by themselves. */
   readonly redis: { readonly urls: readonly string[]; readonly prefix: string } | undefined;
   readonly tokens: {
@@ -110,6 +112,7 @@ export class AtriumConfig {
       poolSize: env.DATABASE_POOL_SIZE,
       statementTimeoutMs: env.DATABASE_STATEMENT_TIMEOUT_MS,
     };
+    this.lists = { timeoutMs: env.LIST_TIMEOUT_MS };
     this.redis =
       env.REDIS_URL === undefined ? undefined : { urls: env.REDIS_URL.split(','), prefix: env.REDIS_PREFIX };
     this.tokens = {

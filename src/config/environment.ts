@@ -75,6 +75,10 @@ export class Environment {
   @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 100, max: 600_000 })
   DATABASE_STATEMENT_TIMEOUT_MS = 15_000;
 
+  /** What a filtered, sorted or searched list may take; then it is refused. */
+  @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 50, max: 60_000 })
+  LIST_TIMEOUT_MS = 2_000;
+
   // Tokens and sessions.
 
   @IsString()

@@ -3,6 +3,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { AtriumConfig } from '../config/config.js';
 import { type DatabaseSettings, dataSourceOptions } from './data-source.js';
+import { BoundedReads } from './bounded-reads.js';
 import { isConnectionLoss } from './errors.js';
 import { MigrationStatus } from './migration-status.js';
 import { migrate } from './migrator.js';
@@ -32,10 +33,16 @@ const RECONNECT = { retryAttempts: 20, retryDelay: 1_000 };
       inject: [AtriumConfig],
       useFactory: (config: AtriumConfig) => new PipelinedStatements(settings(config)),
     },
+    {
+      provide: BoundedReads,
+      inject: [AtriumConfig],
+      useFactory: (config: AtriumConfig) =>
+        new BoundedReads({ url: settings(config).url, timeoutMs: config.lists.timeoutMs }),
+    },
     MigrationStatus,
     Transactions,
   ],
-  exports: [TypeOrmModule, PipelinedStatements, MigrationStatus, Transactions],
+  exports: [TypeOrmModule, PipelinedStatements, BoundedReads, MigrationStatus, Transactions],
 })
 export class DatabaseModule {}
 

@@ -87,6 +87,11 @@ export function isStatementError(error: unknown): boolean {
   return serverError(error)?.severity !== undefined && !isConnectionLoss(error);
 }
 
+/** Whether PostgreSQL cancelled the statement because its time was up. */
+export function isCancelled(error: unknown): boolean {
+  return serverError(error)?.code === '57014';
+}
+
 /** Whether a prepared statement was refused because it is gone (26000) or the schema has changed since. */
 export function isStalePlan(error: unknown): boolean {
   const code = serverError(error)?.code;

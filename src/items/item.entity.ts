@@ -4,6 +4,11 @@ import { Workspace } from '../workspaces/workspace.entity.js';
 /** A versioned JSON document in a workspace. */
 @Entity('items')
 @Index('items_workspace_id_id_idx', ['workspaceId', 'id'])
+@Index('items_workspace_id_type_id_idx', ['workspaceId', 'type', 'id'])
+@Index('items_workspace_id_updated_at_id_idx', ['workspaceId', 'updatedAt', 'id'])
+// GIN: made and kept by migrations.
+@Index('items_data_idx', { synchronize: false })
+@Index('items_search_idx', { synchronize: false })
 export class Item {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'items_pkey' })
   id: string;
@@ -12,10 +17,10 @@ export class Item {
   @Column('uuid', { name: 'workspace_id' })
   workspaceId: string;
 
-  @Column('text')
+  @Column({ type: 'text', collation: 'C' })
   type: string;
 
-  @Column('text')
+  @Column({ type: 'text', collation: 'C' })
   title: string;
 
   /** Changed in SQL only, never by mutating a loaded entity. */
@@ -37,4 +42,8 @@ export class Item {
 
   @Column('uuid', { name: 'updated_by' })
   updatedBy: string;
+
+  /** The words of title and data, and the workspace; written by triggers. */
+  @Column('tsvector', { nullable: true, select: false })
+  search: string | null;
 }

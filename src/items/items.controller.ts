@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post } from '@nestjs/common';
 import {
   ApiBearerAuth,
   ApiBody,
@@ -21,15 +21,12 @@ import { MAX_OPERATIONS } from '../common/json-patch.js';
 import { IdPipe } from '../common/identifiers.js';
 import type { Representation } from '../common/representation.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
+import { ApiItemListQuery } from './item-list.api.js';
+import { ItemList } from './item-list.dto.js';
+import { ItemListParameters, type ItemListQuery } from './item-list.query.js';
+import { ItemLists } from './item-lists.service.js';
 import { type ItemPatch, ItemPatches, ItemPatchPipe } from './item-patches.js';
-import {
-  CreateItemRequest,
-  ItemList,
-  ItemResponse,
-  JsonPatchStep,
-  ListItemsQuery,
-  UpdateItemRequest,
-} from './items.dto.js';
+import { CreateItemRequest, ItemResponse, JsonPatchStep, UpdateItemRequest } from './items.dto.js';
 import { ItemsService } from './items.service.js';
 
 @ApiTags('items')
@@ -39,6 +36,7 @@ export class ItemsController {
   constructor(
     private readonly items: ItemsService,
     private readonly patches: ItemPatches,
+    private readonly lists: ItemLists,
   ) {}
 
   /** Creates an item. */
@@ -52,15 +50,16 @@ export class ItemsController {
     return this.items.create(caller, body);
   }
 
-  /** The items of a workspace, newest first. */
+  /** The items of a workspace: filtered, in any order, searched, page by page; newest first when nothing is said. */
   @Get()
   @Requires('items:read')
+  @ApiItemListQuery()
   @ApiOkResponse({ type: ItemList })
   list(
     @CurrentCaller() caller: Caller<'items:read'>,
-    @Query() query: ListItemsQuery,
+    @ItemListParameters() query: ItemListQuery,
   ): Promise<Representation<ItemList>> {
-    return this.items.list(caller, query);
+    return this.lists.page(caller, query);
   }
 
   /** One item. */

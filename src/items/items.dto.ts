@@ -1,8 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
-import { IsObject, IsOptional, IsString, IsUUID, Length, ValidateIf } from 'class-validator';
+import { IsObject, IsString, IsUUID, Length, ValidateIf } from 'class-validator';
 import type { JsonObject, JsonValue } from '../common/json.js';
-import { PageQuery } from '../common/pagination.js';
 import { rfc3339 } from '../common/rfc3339.js';
 
 /** Any JSON, for the reference. */
@@ -87,13 +86,6 @@ export class JsonPatchStep {
   value?: JsonValue;
 }
 
-export class ListItemsQuery extends PageQuery {
-  /** The caller's personal workspace when left out. */
-  @IsOptional()
-  @IsUUID('all', { message: 'must be a UUID' })
-  workspaceId?: string;
-}
-
 /** A versioned JSON document in a workspace. */
 export class ItemResponse {
   /** UUID. */
@@ -114,13 +106,6 @@ export class ItemResponse {
   updatedAt: string;
   /** UUID of the principal. */
   updatedBy: string;
-}
-
-export class ItemList {
-  /** Newest first. */
-  data: ItemResponse[];
-  /** For the next page's `cursor`; null on the last page. */
-  nextCursor: string | null;
 }
 
 /** The columns of an item, each as PostgreSQL's text. */

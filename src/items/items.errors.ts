@@ -21,3 +21,16 @@ export class PatchResultRefused extends Problem {
     super(422, 'patch_result_refused', `After the patch: ${said}. Nothing was written.`, { errors });
   }
 }
+
+/** 422 `list_too_slow`: no index serves what was asked for, and it took too long to look at everything. */
+export class ListTooSlow extends Problem {
+  constructor(limitMs: number, cause: unknown) {
+    super(
+      422,
+      'list_too_slow',
+      `The list took longer than ${limitMs} ms. Narrow it: by type, by eq, in or contains on data, by q or by ` +
+        'updatedAt; sort by id or updatedAt; leave out count=exact.',
+      { cause },
+    );
+  }
+}

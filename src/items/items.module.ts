@@ -2,8 +2,11 @@ import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { WorkspacesModule } from '../workspaces/workspaces.module.js';
+import { ItemCursors } from './item-cursors.js';
+import { ItemLists } from './item-lists.service.js';
 import { ItemPatches } from './item-patches.js';
 import { ItemRooms } from './item-rooms.js';
+import { ItemSearchIndex } from './item-search-index.js';
 import { ItemsController } from './items.controller.js';
 import { ItemsService } from './items.service.js';
 
@@ -11,6 +14,6 @@ import { ItemsService } from './items.service.js';
 @Module({
   imports: [DatabaseModule, EventsModule, WorkspacesModule],
   controllers: [ItemsController],
-  providers: [ItemPatches, ItemRooms, ItemsService],
+  providers: [ItemCursors, ItemLists, ItemPatches, ItemRooms, ItemSearchIndex, ItemsService],
 })
 export class ItemsModule {}

@@ -1,7 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { VersionCondition } from '../common/conditional.js';
 import { newId } from '../common/identifiers.js';
-import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor } from '../common/pagination.js';
 import { Forbidden, PreconditionRequired, VersionMismatch } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
@@ -16,10 +15,8 @@ import { WorkspaceDeletion } from '../workspaces/workspace-deletion.js';
 import { Item } from './item.entity.js';
 import {
   type CreateItemRequest,
-  type ItemList,
   type ItemResponse,
   type ItemRow,
-  type ListItemsQuery,
   type ReplaceItemContent,
   toItemResponse,
   type UpdateItemRequest,
@@ -37,7 +34,6 @@ import {
   CREATE_ITEMS,
   type CreateInput,
   DELETE_ITEMS,
-  LIST_ITEMS,
   READ_ITEM,
   READ_TO_WRITE,
   UPDATE_ITEMS,
@@ -106,28 +102,6 @@ export class ItemsService implements OnModuleInit {
       version: Number(row.version),
       cursor: formatCursor(this.epoch.current, Number(row.head)),
     });
-  }
-
-  /** @throws {ItemWorkspaceNotFound} */
-  async list(caller: Caller<'items:read'>, query: ListItemsQuery): Promise<Representation<ItemList>> {
-    const limit = query.limit ?? DEFAULT_LIMIT;
-    const rows = await this.statements.run<ItemRow & { head: string }>(LIST_ITEMS, [
-      caller.id,
-      query.workspaceId ?? null,
-      decodePageCursor(query.cursor),
-      limit + 1,
-    ]);
-    const [first] = rows;
-    if (!first) throw new ItemWorkspaceNotFound();
-    const items = (first.id as string | null) === null ? [] : rows.slice(0, limit);
-    const last = items.at(-1);
-    const nextCursor = rows.length > limit && last ? `"${encodePageCursor(last.id)}"` : 'null';
-    return new Representation(
-      `{"data":[${items.map(toItemResponse).join(',')}],"nextCursor":${nextCursor}}`,
-      {
-        cursor: formatCursor(this.epoch.current, Number(first.head)),
-      },
-    );
   }
 
   /**

@@ -45,21 +45,31 @@ export const READ_TO_WRITE: Statement = {
 };
 
 /**
- * The newest items of a workspace, from before an id on. No row: not a member. One row without an item: none
- * left.
+ * The newest items of a workspace, from before an id on, or with it. No row: not a member. One row without an item:
+ * none left.
  */
 export const LIST_ITEMS: Statement = {
   name: 'items.list',
-  text: `SELECT s.head, ${columns('i')} FROM memberships m
+  text: listItems('<', 'DESC', 'ffffffff-ffff-ffff-ffff-ffffffffffff'),
+};
+
+/** The other way: from after an id on, the oldest first. */
+export const LIST_ITEMS_BACKWARD: Statement = {
+  name: 'items.list_backward',
+  text: listItems('>', 'ASC', '00000000-0000-0000-0000-000000000000'),
+};
+
+function listItems(beyond: '<' | '>', direction: 'ASC' | 'DESC', start: string): string {
+  return `SELECT s.head, ${columns('i')} FROM memberships m
     JOIN streams s ON s.id = m.workspace_id
     LEFT JOIN LATERAL (
-      SELECT * FROM items i WHERE i.workspace_id = m.workspace_id
-        AND i.id < COALESCE($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-      ORDER BY i.id DESC LIMIT $4
+      SELECT ${columns('i')} FROM items i WHERE i.workspace_id = m.workspace_id
+        AND i.id ${beyond}= COALESCE($3::uuid, '${start}') AND ($5::boolean OR i.id <> $3 OR $3 IS NULL)
+      ORDER BY i.id ${direction} LIMIT $4
     ) i ON true
     WHERE m.principal_id = $1 AND m.workspace_id = ${workspace('$2', '$1')} AND ${mayRead('m.role')}
-    ORDER BY i.id DESC`,
-};
+    ORDER BY i.id ${direction}`;
+}
 
 /** One event for each written row. */
 const changes = (type: string): string => `

@@ -1,6 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
-import { IsBoolean, IsString, Matches, MaxLength, ValidateIf } from 'class-validator';
+import { IsBoolean, IsIn, IsString, Matches, MaxLength, ValidateIf } from 'class-validator';
 import { rfc3339 } from '../common/rfc3339.js';
+import { type Language, LANGUAGES } from './languages.js';
 import type { Role } from './membership.entity.js';
 
 const NAME = 'must be a text of 1 to 100 characters on one line';
@@ -26,6 +27,11 @@ export class UpdateWorkspaceRequest {
   @ValidateIf((_, value) => value !== undefined)
   @IsBoolean({ message: 'must be true or false' })
   requireIfMatch?: boolean;
+
+  /** Of full text search, by which words are known in their forms; `simple` takes them as they are. */
+  @ValidateIf((_, value) => value !== undefined)
+  @IsIn(LANGUAGES, { message: `must be one of ${LANGUAGES.join(', ')}` })
+  language?: Language;
 }
 
 export class DeleteWorkspaceQuery {
@@ -46,6 +52,8 @@ export class WorkspaceResponse {
   role: Role;
   /** Whether changes of its items must say by `If-Match` which version they start from. */
   requireIfMatch: boolean;
+  /** Of full text search. */
+  language: Language;
   version: number;
   /** RFC 3339, UTC. */
   createdAt: string;
@@ -66,6 +74,7 @@ export interface WorkspaceRow {
   personal: 't' | 'f';
   role: Role;
   require_if_match: 't' | 'f';
+  language: Language;
   version: string;
   created_at: string;
   updated_at: string;
@@ -78,6 +87,7 @@ export function toWorkspaceResponse(row: WorkspaceRow): WorkspaceResponse {
     personal: row.personal === 't',
     role: row.role,
     requireIfMatch: row.require_if_match === 't',
+    language: row.language,
     version: Number(row.version),
     createdAt: rfc3339(row.created_at),
     updatedAt: rfc3339(row.updated_at),

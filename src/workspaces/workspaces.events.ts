@@ -25,7 +25,9 @@ export function workspaceEvent(
   type: string,
   workspaceId: string,
   principalId: string,
-  data: MemberEventData | { id: string; version: number; name: string; requireIfMatch: boolean },
+  data:
+    | MemberEventData
+    | { id: string; version: number; name: string; requireIfMatch: boolean; language: string },
 ): NewEvent {
   return { streamId: workspaceId, subject: workspaceSubject(workspaceId), type, principalId, data };
 }

@@ -114,14 +114,14 @@ export class WorkspacesService implements OnModuleInit {
   async update(
     caller: Caller<'workspace:configure'>,
     id: string,
-    { name, requireIfMatch }: UpdateWorkspaceRequest,
+    { name, requireIfMatch, language }: UpdateWorkspaceRequest,
     ifMatch: VersionCondition | undefined,
   ): Promise<Representation<WorkspaceResponse>> {
     const { answer: row, events } = await this.appending.run(async (manager) => {
       const { version, role } = await lockWorkspace(manager, caller, id);
       if (name !== undefined && !may(role, 'workspace:rename')) throw new Forbidden();
       requireVersion(version, ifMatch);
-      await manager.query(UPDATE_WORKSPACE, [id, name ?? null, requireIfMatch ?? null]);
+      await manager.query(UPDATE_WORKSPACE, [id, name ?? null, requireIfMatch ?? null, language ?? null]);
       const answer = await written(manager, id, caller.id);
       const workspace = toWorkspaceResponse(answer);
       const data = {
@@ -129,6 +129,7 @@ export class WorkspacesService implements OnModuleInit {
         version: workspace.version,
         name: workspace.name,
         requireIfMatch: workspace.requireIfMatch,
+        language: workspace.language,
       };
       return { answer, events: [workspaceEvent(WORKSPACE_UPDATED, id, caller.id, data)] };
     });
