@@ -84,6 +84,6 @@ describe('A workspace that demands If-Match', () => {
       `SELECT data FROM events WHERE stream_id = $1 AND type = 'workspace.updated'`,
       [id],
     );
-    expect(data).toEqual({ id, version: 2, name: 'Team', requireIfMatch: true });
+    expect(data).toEqual({ id, version: 2, name: 'Team', requireIfMatch: true, language: 'simple' });
   });
 });
