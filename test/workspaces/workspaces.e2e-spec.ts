@@ -86,7 +86,7 @@ describe('Renaming a workspace', () => {
       {
         type: 'workspace.updated',
         subject: `workspaces/${workspace.id}`,
-        data: { id: workspace.id, version: 2, name: 'New', requireIfMatch: false },
+        data: { id: workspace.id, version: 2, name: 'New', requireIfMatch: false, language: 'simple' },
       },
     ]);
   });
