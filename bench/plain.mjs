@@ -6,9 +6,10 @@
 import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import pg from 'pg';
-import { verify } from './tokens.mjs';
+import { cursors, itemInCursor, verify } from './tokens.mjs';
 
 const { DATABASE_URL, TOKEN_SECRET, PORT, MODE = 'ordered', POOL = '16' } = process.env;
+const cursorOf = cursors(TOKEN_SECRET);
 const pool = new pg.Pool({ connectionString: DATABASE_URL, max: Number(POOL) });
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -156,13 +157,13 @@ async function list(response, claims, search) {
   const limit = Number(parameters.get('limit') ?? 20);
   if (!UUID.test(workspaceId) || !(limit >= 1 && limit <= 100)) return refuse(response, 400);
   const cursor = parameters.get('cursor');
-  const before = cursor === null ? null : Buffer.from(cursor, 'base64url').toString('hex');
+  const before = cursor === null ? null : itemInCursor(cursor);
   const rows = await query(SQL.list, [claims.sub, workspaceId, before, limit + 1]);
   if (rows.length === 0) return refuse(response, 404);
   const data = rows[0].id === null ? [] : rows.slice(0, limit).map(toItem);
-  const nextCursor =
-    rows.length > limit ? Buffer.from(data.at(-1).id.replaceAll('-', ''), 'hex').toString('base64url') : null;
-  return answer(response, 200, { data, nextCursor }, { 'Stream-Cursor': `0-${rows[0].head}` });
+  const nextCursor = rows.length > limit ? cursorOf(workspaceId, data.at(-1).id) : null;
+  const prevCursor = before === null ? null : cursorOf(workspaceId, data[0]?.id ?? before);
+  return answer(response, 200, { data, nextCursor, prevCursor }, { 'Stream-Cursor': `0-${rows[0].head}` });
 }
 
 async function create(response, claims, { workspaceId, type, title, data }) {

@@ -11,7 +11,7 @@ import {
   workspaceId,
   workspacesOf,
 } from './data.mjs';
-import { sign } from './tokens.mjs';
+import { cursors, sign } from './tokens.mjs';
 
 const PREPARED = 10_000;
 
@@ -26,6 +26,7 @@ function sequence(seed) {
 
 /** Makes `{get, list, …}`, each `{status, next(), done?(ticket, etag)}`; `next` gives `{bytes, ticket}`. */
 export function createRequests(secret) {
+  const cursorOf = cursors(secret);
   const tokens = Array.from({ length: USERS }, (_, user) => sign(secret, userId(user), sessionId(user)));
   const head = (method, path, user, more = '') =>
     `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${tokens[user]}\r\n${more}`;
@@ -95,7 +96,7 @@ export function createRequests(secret) {
     }),
     list: repeated(200, (n) => {
       const { user, workspace, item } = somewhere(picks.list);
-      const cursor = Buffer.from(itemId(item + 25 * USERS).replaceAll('-', ''), 'hex').toString('base64url');
+      const cursor = cursorOf(workspaceId(workspace), itemId(item + 25 * USERS));
       const page = n % 2 === 0 ? '' : `&cursor=${cursor}`;
       return without('GET', `/v1/items?workspaceId=${workspaceId(workspace)}&limit=20${page}`, user);
     }),

@@ -70,7 +70,8 @@ try {
   const caller = { kind: 'user', id: userId(1), sessionId: newId(), expiresAt: Date.now() + 3_600_000 };
   const ways = {
     Atrium: () => items.create(caller, { title: 'An item', type: 'task', data, workspaceId: TEAM }),
-    'lone transactions, unordered': (writer) => clients[writer].query({ ...LONE, values: values(newId, data) }),
+    'lone transactions, unordered': (writer) =>
+      clients[writer].query({ ...LONE, values: values(newId, data) }),
   };
   const rates = Object.fromEntries(Object.keys(ways).map((name) => [name, []]));
   for (const name of Object.keys(ways)) await measure(ways[name], 0.5);
@@ -84,7 +85,9 @@ try {
     console.log(`${name.padEnd(30)} ${Math.round(median(each)).toLocaleString('en').padStart(8)} writes/s`);
   const [worst, best] = [Math.min(...ratios), Math.max(...ratios)].map(Math.round);
   const share = Math.round((100 * median(ours)) / median(lone));
-  console.log(`Atrium writes ${share} % (${worst} to ${best} %) of lone, unordered transactions; target 150 %`);
+  console.log(
+    `Atrium writes ${share} % (${worst} to ${best} %) of lone, unordered transactions; target 150 %`,
+  );
 } finally {
   await Promise.all(clients.map((client) => client.end()));
   await app?.close();
