@@ -1,4 +1,4 @@
-import { ConsoleLogger, type DynamicModule } from '@nestjs/common';
+import { type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
@@ -7,6 +7,7 @@ import { jsonBody } from './common/body.js';
 import { AtriumHttpAdapter } from './common/http-adapter.js';
 import { Lifecycle } from './common/lifecycle.js';
 import { ProblemFilter } from './common/problem.filter.js';
+import { QuietLogger } from './common/quiet-logger.js';
 import { requestId } from './common/request-id.js';
 import { securityHeaders } from './common/security-headers.js';
 import { ValidationPipe } from './common/validation.pipe.js';
@@ -39,7 +40,7 @@ export async function createApplication(
   config: AtriumConfig,
   root: DynamicModule = AppModule.register(config),
 ): Promise<NestExpressApplication> {
-  const logger = new ConsoleLogger({
+  const logger = new QuietLogger({
     json: config.environment === 'production',
     logLevels: LEVELS.slice(0, LEVELS.indexOf(config.logLevel) + 1),
   });
