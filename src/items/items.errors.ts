@@ -34,3 +34,29 @@ export class ListTooSlow extends Problem {
     );
   }
 }
+
+/** A batch of which one operation failed, as that operation's own problem would have it; nothing was written. */
+export class BatchFailed extends Problem {
+  private constructor(cause: Problem, at: string) {
+    const errors = (cause.errors ?? [{ pointer: '', detail: cause.detail }]).map(({ pointer, detail }) => ({
+      pointer: `${at}${pointer}`,
+      detail,
+    }));
+    const detail = `${at}: ${cause.detail} Nothing of the batch was done.`;
+    super(cause.getStatus(), cause.code, detail, { errors });
+  }
+
+  /**
+   * Does something for the operation `n`.
+   * @param member of the operation, that the pointers of its problems begin at
+   * @throws {BatchFailed} for a problem with it
+   */
+  static at<T>(n: number, member: string, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof BatchFailed || !(error instanceof Problem)) throw error;
+      throw new BatchFailed(error, `/operations/${n}${member}`);
+    }
+  }
+}

@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { WorkspacesModule } from '../workspaces/workspaces.module.js';
+import { ItemBatchController } from './item-batch.controller.js';
+import { ItemBatches } from './item-batches.js';
 import { ItemCursors } from './item-cursors.js';
 import { ItemLists } from './item-lists.service.js';
 import { ItemPatches } from './item-patches.js';
@@ -13,7 +15,7 @@ import { ItemsService } from './items.service.js';
 /** Versioned JSON documents. */
 @Module({
   imports: [DatabaseModule, EventsModule, WorkspacesModule],
-  controllers: [ItemsController],
-  providers: [ItemCursors, ItemLists, ItemPatches, ItemRooms, ItemSearchIndex, ItemsService],
+  controllers: [ItemBatchController, ItemsController],
+  providers: [ItemBatches, ItemCursors, ItemLists, ItemPatches, ItemRooms, ItemSearchIndex, ItemsService],
 })
 export class ItemsModule {}

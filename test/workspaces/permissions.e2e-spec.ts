@@ -78,6 +78,12 @@ const CASES: Case[] = [
     path: () => '/v1/items',
     json: ({ workspace: workspaceId }) => ({ title: 't', type: 't', data: {}, workspaceId }),
   },
+  {
+    route: 'POST /v1/items/batch',
+    roles: WRITERS,
+    path: () => '/v1/items/batch',
+    json: (ids) => ({ operations: [{ op: 'update', id: ids.item, patch: { title: 'x' } }] }),
+  },
   { route: 'GET /v1/items', roles: ALL, path: (ids) => `/v1/items?workspaceId=${ids.workspace}` },
   { route: 'GET /v1/items/:id', roles: ALL, path: item },
   { route: 'PATCH /v1/items/:id', roles: WRITERS, path: item, json: () => ({ title: 'x' }) },

@@ -1,0 +1,25 @@
+import { Body, Controller, HttpCode, Post } from '@nestjs/common';
+import { ApiBearerAuth, ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import type { Representation } from '../common/representation.js';
+import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
+import { BatchRequest, BatchResponse } from './item-batch.dto.js';
+import { ItemBatches } from './item-batches.js';
+
+@ApiTags('items')
+@ApiBearerAuth()
+@Controller('v1/items')
+export class ItemBatchController {
+  constructor(private readonly batches: ItemBatches) {}
+
+  /** Creates, changes and deletes up to 1,000 items: all of it, or nothing. */
+  @Post('batch')
+  @Requires('items:write')
+  @HttpCode(200)
+  @ApiOkResponse({ type: BatchResponse })
+  run(
+    @CurrentCaller() caller: Caller<'items:write'>,
+    @Body() body: BatchRequest,
+  ): Promise<Representation<BatchResponse>> {
+    return this.batches.run(caller, body);
+  }
+}

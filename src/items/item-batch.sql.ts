@@ -1,0 +1,30 @@
+/** The workspaces that a batch writes to, locked in sorted order: nobody loses a right in them until it commits. */
+export const LOCK_WORKSPACES = `SELECT w.id FROM workspaces w
+  JOIN memberships m ON m.workspace_id = w.id AND m.principal_id = $1
+  WHERE w.id = ANY ($3::uuid[]) OR ($4 AND w.personal_user_id = $1)
+    OR w.id IN (SELECT i.workspace_id FROM items i WHERE i.id = ANY ($2::uuid[]))
+  ORDER BY w.id FOR NO KEY UPDATE OF w`;
+
+/** What the caller is in them, after the wait. */
+export const READ_ROLES = `SELECT w.id, m.role, w.require_if_match AS "requireIfMatch",
+    w.personal_user_id IS NOT DISTINCT FROM $1 AS personal, now()::text AS now
+  FROM workspaces w JOIN memberships m ON m.workspace_id = w.id AND m.principal_id = $1
+  WHERE w.id = ANY ($2::uuid[])`;
+
+/** The items of a batch as they are, locked in sorted order; every column as text. */
+export const LOCK_ITEMS = `SELECT i.id::text, i.workspace_id::text, i.type, i.title, i.data::text, i.version::text,
+    i.created_at::text, i.created_by::text, i.updated_at::text, i.updated_by::text
+  FROM items i WHERE i.id = ANY ($1::uuid[]) AND i.workspace_id = ANY ($2::uuid[])
+  ORDER BY i.id FOR NO KEY UPDATE`;
+
+const ROWS = `jsonb_to_recordset($1::jsonb) AS t(
+  id uuid, workspace_id uuid, type text, title text, data jsonb, version int)`;
+
+export const INSERT_BATCH = `INSERT INTO items (id, workspace_id, type, title, data, created_by, updated_by)
+  SELECT t.id, t.workspace_id, t.type, t.title, t.data, $2, $2 FROM ${ROWS}`;
+
+export const UPDATE_BATCH = `UPDATE items i SET type = t.type, title = t.title, data = t.data,
+    version = t.version, updated_at = now(), updated_by = $2
+  FROM ${ROWS} WHERE i.id = t.id`;
+
+export const DELETE_BATCH = `DELETE FROM items WHERE id = ANY ($1::uuid[])`;

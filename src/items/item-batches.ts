@@ -1,0 +1,238 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { newId } from '../common/identifiers.js';
+import type { JsonObject, JsonValue } from '../common/json.js';
+import { JsonPatchDocument } from '../common/json-patch.js';
+import { mergePatch } from '../common/merge-patch.js';
+import { Forbidden, PreconditionRequired } from '../common/problem.js';
+import { Representation } from '../common/representation.js';
+import { AtriumConfig } from '../config/config.js';
+import { AppendingTransactions } from '../events/appending-transactions.js';
+import { formatCursor } from '../events/cursor.js';
+import { Epoch } from '../events/epoch.js';
+import type { NewEvent } from '../events/event-appends.js';
+import type { Role } from '../workspaces/membership.entity.js';
+import { may } from '../workspaces/permissions.js';
+import type { Caller } from '../workspaces/requires.js';
+import { requireVersion } from '../workspaces/workspace-lock.js';
+import {
+  type BatchOperation,
+  type BatchRequest,
+  type BatchResponse,
+  readOperations,
+} from './item-batch.dto.js';
+import {
+  DELETE_BATCH,
+  INSERT_BATCH,
+  LOCK_ITEMS,
+  LOCK_WORKSPACES,
+  READ_ROLES,
+  UPDATE_BATCH,
+} from './item-batch.sql.js';
+import { patchedContent } from './item-patches.js';
+import { type ItemRow, toItemResponse } from './items.dto.js';
+import { BatchFailed, ItemNotFound, ItemWorkspaceNotFound } from './items.errors.js';
+import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, itemRoom } from './items.events.js';
+
+interface WorkspaceRow {
+  readonly id: string;
+  readonly role: Role;
+  readonly requireIfMatch: boolean;
+  readonly personal: boolean;
+  /** PostgreSQL's text, of the transaction. */
+  readonly now: string;
+}
+
+interface Step {
+  readonly result: string;
+  readonly event: NewEvent;
+}
+
+const EVENT_TYPES = { create: ITEM_CREATED, update: ITEM_UPDATED, delete: ITEM_DELETED };
+
+/** Many writes of items in one transaction: all of them, or none. */
+@Injectable()
+export class ItemBatches {
+  private readonly limitBytes: number;
+
+  constructor(
+    private readonly appending: AppendingTransactions,
+    private readonly epoch: Epoch,
+    config: AtriumConfig,
+  ) {
+    this.limitBytes = config.http.bodyLimitBytes;
+  }
+
+  /**
+   * Does the operations one after another, each on what those before it have left, and appends one event for each.
+   * @throws {BatchFailed} with a pointer to the first that fails; nothing was written
+   */
+  async run(caller: Caller<'items:write'>, request: BatchRequest): Promise<Representation<BatchResponse>> {
+    const operations = readOperations(request);
+    const { answer, events } = await this.appending.run(async (manager) => {
+      const state = await BatchState.read(manager, caller.id, operations, this.limitBytes);
+      const steps = operations.map((operation, n) => BatchFailed.at(n, '', () => state.step(operation, n)));
+      await state.write(manager);
+      return { answer: steps.map(({ result }) => result), events: steps.map(({ event }) => event) };
+    });
+    const [first] = events;
+    const inOneStream = events.every(({ streamId }) => streamId === first.streamId);
+    const cursor = inOneStream ? formatCursor(this.epoch.current, events[events.length - 1].seq) : undefined;
+    return new Representation(`{"results":[${answer.join(',')}]}`, { cursor });
+  }
+}
+
+/** What a batch works on: locked in the database, changed in memory, written back at the end. */
+class BatchState {
+  private readonly created = new Set<string>();
+  private readonly changed = new Set<string>();
+  private readonly deleted = new Set<string>();
+
+  private constructor(
+    private readonly principalId: string,
+    private readonly workspaces: ReadonlyMap<string, WorkspaceRow>,
+    private readonly items: Map<string, ItemRow>,
+    private readonly limitBytes: number,
+  ) {}
+
+  static async read(
+    manager: EntityManager,
+    principalId: string,
+    operations: readonly BatchOperation[],
+    limitBytes: number,
+  ): Promise<BatchState> {
+    const ids = operations.flatMap((operation) => (operation.op === 'create' ? [] : [operation.id]));
+    const named = operations.flatMap((operation) =>
+      operation.op === 'create' && operation.item.workspaceId !== undefined
+        ? [operation.item.workspaceId]
+        : [],
+    );
+    const inPersonal = operations.some(
+      ({ op, ...of }) => op === 'create' && 'item' in of && !of.item.workspaceId,
+    );
+    const locked = await manager.query<{ id: string }[]>(LOCK_WORKSPACES, [
+      principalId,
+      ids,
+      named,
+      inPersonal,
+    ]);
+    const workspaceIds = locked.map(({ id }) => id);
+    const workspaces = await manager.query<WorkspaceRow[]>(READ_ROLES, [principalId, workspaceIds]);
+    const visible = workspaces.map(({ id }) => id);
+    const items = await manager.query<ItemRow[]>(LOCK_ITEMS, [ids, visible]);
+    return new BatchState(
+      principalId,
+      new Map(workspaces.map((workspace) => [workspace.id, workspace])),
+      new Map(items.map((item) => [item.id, item])),
+      limitBytes,
+    );
+  }
+
+  step(operation: BatchOperation, n: number): Step {
+    const row = operation.op === 'create' ? this.create(operation) : this.change(operation, n);
+    const json = toItemResponse(row);
+    const { op } = operation;
+    const item = op === 'delete' ? '' : `,"item":${json}`;
+    return {
+      result: `{"op":"${op}","id":"${row.id}","version":${row.version}${item}}`,
+      event: {
+        streamId: row.workspace_id,
+        subject: itemRoom(row.id),
+        type: EVENT_TYPES[op],
+        principalId: this.principalId,
+        data: JSON.parse(json) as unknown,
+      },
+    };
+  }
+
+  /** One statement for each kind of write. */
+  async write(manager: EntityManager): Promise<void> {
+    if (this.created.size > 0) await manager.query(INSERT_BATCH, [this.rows(this.created), this.principalId]);
+    if (this.changed.size > 0) await manager.query(UPDATE_BATCH, [this.rows(this.changed), this.principalId]);
+    if (this.deleted.size > 0) await manager.query(DELETE_BATCH, [[...this.deleted]]);
+  }
+
+  private create({ item }: BatchOperation & { op: 'create' }): ItemRow {
+    const { workspaceId } = item;
+    const workspace =
+      workspaceId === undefined
+        ? [...this.workspaces.values()].find(({ personal }) => personal)
+        : this.workspaces.get(workspaceId.toLowerCase());
+    if (!workspace) throw new ItemWorkspaceNotFound();
+    refuseViewer(workspace);
+    const row: ItemRow = {
+      id: newId(),
+      workspace_id: workspace.id,
+      type: item.type,
+      title: item.title,
+      data: JSON.stringify(item.data),
+      version: '1',
+      created_at: workspace.now,
+      created_by: this.principalId,
+      updated_at: workspace.now,
+      updated_by: this.principalId,
+    };
+    this.items.set(row.id, row);
+    this.created.add(row.id);
+    return row;
+  }
+
+  private change(operation: Exclude<BatchOperation, { op: 'create' }>, n: number): ItemRow {
+    const { id, ifMatch } = operation;
+    const before = this.items.get(id);
+    const workspace = before && this.workspaces.get(before.workspace_id);
+    if (!before || !workspace) throw new ItemNotFound();
+    refuseViewer(workspace);
+    if (ifMatch === undefined && workspace.requireIfMatch) throw new PreconditionRequired();
+    requireVersion(Number(before.version), ifMatch);
+    const content = operation.op === 'update' ? this.patched(before, operation.patch, n) : {};
+    const row: ItemRow = {
+      ...before,
+      ...content,
+      version: String(Number(before.version) + 1),
+      updated_at: workspace.now,
+      updated_by: this.principalId,
+    };
+    if (operation.op === 'update') {
+      this.items.set(id, row);
+      this.changed.add(id);
+    } else {
+      this.items.delete(id);
+      this.changed.delete(id);
+      this.deleted.add(id);
+    }
+    return row;
+  }
+
+  private patched(
+    before: ItemRow,
+    patch: (BatchOperation & { op: 'update' })['patch'],
+    n: number,
+  ): Pick<ItemRow, 'title' | 'type' | 'data'> {
+    if (patch instanceof JsonPatchDocument) {
+      const content = BatchFailed.at(n, '/patch', () => patchedContent(before, patch, this.limitBytes));
+      return { title: content.title, type: content.type, data: JSON.stringify(content.data) };
+    }
+    const { title = before.title, type = before.type, data } = patch;
+    const merged =
+      data === undefined
+        ? before.data
+        : JSON.stringify(mergePatch(JSON.parse(before.data) as JsonValue, data));
+    return { title, type, data: merged };
+  }
+
+  private rows(ids: ReadonlySet<string>): string {
+    const rows = [...ids].flatMap((id) => this.items.get(id) ?? []);
+    return JSON.stringify(
+      rows.map((row) => ({
+        ...row,
+        data: JSON.parse(row.data) as JsonObject,
+        version: Number(row.version),
+      })),
+    );
+  }
+}
+
+function refuseViewer({ role }: WorkspaceRow): void {
+  if (!may(role, 'items:write')) throw new Forbidden('A viewer cannot write items.');
+}
