@@ -169,7 +169,12 @@ describe('A stream that breaks', () => {
       [ahead, 'cursor_ahead'],
     ] as const) {
       const stream = await follow(app, ada.token, room, after);
-      expect(stream.of('joined')[0]?.data).toMatchObject({ room, cursor: data.cursor, recovered: false, reason });
+      expect(stream.of('joined')[0]?.data).toMatchObject({
+        room,
+        cursor: data.cursor,
+        recovered: false,
+        reason,
+      });
       stream.close();
     }
     for (const [query, code] of [
