@@ -85,6 +85,7 @@ describe('The checker', () => {
       readers: 1,
       deliveries: 3,
       reconnects: 0,
+      resyncs: 0,
       lost: 0,
       duplicated: 0,
       violations: [],
@@ -247,5 +248,28 @@ describe('The checker', () => {
     const changes = { first: 3, events: [entry(3)], sightings: [joined(0), tooOld, saw(3)] };
     expect(promises(check(evidence({ ...changes, mayBeTooOld: true })))).toEqual([]);
     expect(promises(check(evidence(changes)))).toEqual(['a retained cursor can be resumed from']);
+    const kept = resumed(2, { after: 'e-1', recovered: false, reason: 'cursor_too_old' });
+    const sightings = [joined(0), saw(1), kept, saw(3)];
+    expect(promises(check(evidence({ sightings, mayBeTooOld: true })))).toEqual([
+      'a retained cursor can be resumed from',
+    ]);
+  });
+
+  it('lets a reader that was put out since what follows is gone begin anew, and counts it', () => {
+    const left: Sighting = { saw: 'left', client: 'c', room: ROOM, code: 'cursor_too_old' };
+    const changes = { first: 3, events: [entry(3)], mayBeTooOld: true };
+    const told = check(evidence({ ...changes, sightings: [joined(0), left, joined(2), saw(3)] }));
+    expect(told).toMatchObject({ resyncs: 1, violations: [] });
+    const untold = check(evidence({ ...changes, sightings: [joined(0), joined(2), saw(3)] }));
+    expect(promises(untold)).toEqual(['a retained cursor can be resumed from']);
+    const lost = check(evidence({ ...changes, sightings: [joined(0), left, joined(2)] }));
+    expect(promises(lost)).toEqual(['every event reaches every reader']);
+  });
+
+  it('sees a gap where events were dropped: another reader had them', () => {
+    const other = [joined(0), saw(1), saw(2), saw(3)].map((each) => ({ ...each, client: 'other' }));
+    const sightings = [...other, joined(0), saw(1), resumed(1), saw(3)];
+    const report = check(evidence({ first: 3, events: [entry(3)], sightings, mayBeTooOld: true }));
+    expect(promises(report)).toEqual(['every event reaches every reader']);
   });
 });

@@ -1,3 +1,12 @@
+import {
+  type Broken,
+  collectReadings,
+  describe,
+  type Reading,
+  streamOf,
+  withDropped,
+  WORKSPACES,
+} from './readings.js';
 import type { EventEntry, Sighting, Table, TableStream, WriteRecord } from './records.js';
 
 /** All that a drill leaves behind for judgement. */
@@ -26,26 +35,13 @@ export interface Report {
   readonly deliveries: number;
   /** Joins that resumed from a cursor. */
   readonly reconnects: number;
+  /** Ranges that a reader was told it cannot have any more. */
+  readonly resyncs: number;
   /** Events that a reader was due and did not get, and that it got twice. */
   readonly lost: number;
   readonly duplicated: number;
   readonly violations: readonly Violation[];
 }
-
-/** One reader's view of one room: where it began, what came, and how it ended. */
-interface Reading {
-  readonly client: string;
-  readonly principal: string;
-  readonly room: string;
-  readonly epoch: string;
-  readonly start: number;
-  /** Ranges of which it was told that they are gone: after the first, up to the second. */
-  readonly skipped: { readonly after: number; readonly upTo: number }[];
-  readonly events: EventEntry[];
-  membershipLost: boolean;
-}
-
-const WORKSPACES = 'workspaces/';
 
 /** Judges a drill by what was recorded outside of the server, and by the table. Pure. */
 export function check(evidence: Evidence): Report {
@@ -53,12 +49,13 @@ export function check(evidence: Evidence): Report {
   const violations: Violation[] = [];
   const broken = (promise: string, text: string) => violations.push({ promise, evidence: text });
   checkTable(table, broken);
-  const unknownDone = checkWrites(writes, table, broken);
   const readings = collectReadings(evidence, broken);
+  const log = withDropped(table.streams, readings);
+  const unknownDone = checkWrites(writes, log, broken);
   let lost = 0;
   let duplicated = 0;
   for (const reading of readings) {
-    const found = checkReading(reading, table, broken);
+    const found = checkReading(reading, log, broken);
     lost += found.lost;
     duplicated += found.duplicated;
   }
@@ -74,13 +71,12 @@ export function check(evidence: Evidence): Report {
     readers: readings.length,
     deliveries: sightings.filter(({ saw }) => saw === 'event').length,
     reconnects: joins.filter(({ after }) => after !== undefined).length,
+    resyncs: readings.reduce((sum, { skipped }) => sum + skipped.length, 0),
     lost,
     duplicated,
     violations,
   };
 }
-
-type Broken = (promise: string, evidence: string) => void;
 
 /** The log is gapless from the first kept `seq` to the head, each event once, and the items are what it says. */
 function checkTable({ streams, items }: Table, broken: Broken): void {
@@ -112,7 +108,11 @@ function checkTable({ streams, items }: Table, broken: Broken): void {
 }
 
 /** Ok writes are in the log once and where their answer said, failed ones are not, unknown ones once at most. */
-function checkWrites(writes: readonly WriteRecord[], { streams }: Table, broken: Broken): number {
+function checkWrites(
+  writes: readonly WriteRecord[],
+  streams: readonly TableStream[],
+  broken: Broken,
+): number {
   const byKey = new Map<string, { stream: TableStream; event: EventEntry }>();
   for (const stream of streams)
     for (const event of stream.events) {
@@ -150,69 +150,18 @@ function checkWrites(writes: readonly WriteRecord[], { streams }: Table, broken:
 const isKept = (write: WriteRecord, streams: readonly TableStream[]) =>
   write.seq === undefined || write.seq >= (streams.find(({ id }) => id === write.stream)?.first ?? 1);
 
-function collectReadings({ sightings, mayBeTooOld }: Evidence, broken: Broken): Reading[] {
-  const readings = new Map<string, Reading>();
-  for (const sighting of sightings) {
-    if (sighting.saw === 'closed' || sighting.saw === 'refused') continue;
-    const name = `${sighting.client} in ${sighting.room}`;
-    const reading = readings.get(name);
-    if (sighting.saw === 'joined') {
-      if (!reading) readings.set(name, newReading(sighting));
-      else resume(reading, sighting, { mayBeTooOld: mayBeTooOld ?? false, broken });
-    } else if (!reading) {
-      broken('nothing comes before joined', `${name}: ${JSON.stringify(sighting)}`);
-    } else if (sighting.saw === 'left') {
-      reading.membershipLost ||= sighting.code === 'membership_lost';
-    } else {
-      if (reading.membershipLost)
-        broken('nothing comes after the room was lost', `${name}: ${describe(sighting)}`);
-      if (sighting.epoch !== reading.epoch)
-        broken('the history stays the same', `${name}: ${sighting.epoch} after ${reading.epoch}`);
-      reading.events.push(sighting);
-    }
-  }
-  return [...readings.values()];
-}
-
-type Joining = Extract<Sighting, { saw: 'joined' }>;
-
-const newReading = ({ client, principal, room, epoch, seq }: Joining): Reading => ({
-  client,
-  principal,
-  room,
-  epoch,
-  start: seq,
-  skipped: [],
-  events: [],
-  membershipLost: false,
-});
-
-function resume(
-  reading: Reading,
-  joined: Joining,
-  { mayBeTooOld, broken }: { readonly mayBeTooOld: boolean; readonly broken: Broken },
-): void {
-  const name = `${reading.client} in ${reading.room}`;
-  const asked = Number(joined.after?.split('-')[1] ?? NaN);
-  if (joined.recovered) {
-    if (`${joined.epoch}-${joined.seq}` !== joined.after)
-      broken('a reader resumes where it asked to', `${name}: ${joined.seq} instead of ${joined.after}`);
-  } else if (mayBeTooOld && joined.reason === 'cursor_too_old' && joined.seq >= asked) {
-    reading.skipped.push({ after: asked, upTo: joined.seq });
-  } else {
-    broken('a retained cursor can be resumed from', `${name}: ${joined.reason} for ${joined.after}`);
-  }
-}
-
 /** Strictly rising, and exactly what the log has for the room, as long as the reader was authorised. */
 function checkReading(
   reading: Reading,
-  { streams }: Table,
+  streams: readonly TableStream[],
   broken: Broken,
 ): { lost: number; duplicated: number } {
   const name = `${reading.client} in ${reading.room}`;
   const stream = streamOf(reading, streams);
   if (!stream) return { lost: 0, duplicated: 0 };
+  for (const { after } of reading.skipped)
+    if (after + 1 >= stream.first)
+      broken('a retained cursor can be resumed from', `${name}: told that it misses what follows ${after}`);
   const removal = stream.events.find(
     ({ type, member, seq }) =>
       type === 'member.removed' && member === reading.principal && seq > reading.start,
@@ -237,7 +186,7 @@ function checkReading(
     const stored = due.get(event.seq);
     if (removal && event.seq >= removal.seq)
       broken('nothing reaches the revoked', `${name}: ${describe(event)}, removed at ${removal.seq}`);
-    else if (event.seq < stream.first)
+    else if (event.seq < stream.first && !stored)
       continue; // nothing to compare with any more
     else if (!stored) broken('only what is in the log is delivered', `${name}: ${describe(event)}`);
     else if (describe(stored) !== describe(event) || stored.digest !== event.digest)
@@ -257,12 +206,6 @@ function checkReading(
   return { lost: missing.length, duplicated };
 }
 
-function streamOf(reading: Reading, streams: readonly TableStream[]): TableStream | undefined {
-  const { room } = reading;
-  if (room.startsWith(WORKSPACES)) return streams.find(({ id }) => room === `${WORKSPACES}${id}`);
-  return streams.find(({ events }) => events.some(({ subject }) => subject === room));
-}
-
 function isDue(event: EventEntry, { room, start, skipped }: Reading): boolean {
   if (event.seq <= start || skipped.some(({ after, upTo }) => event.seq > after && event.seq <= upTo))
     return false;
@@ -279,10 +222,4 @@ function checkSeen(writes: readonly WriteRecord[], readings: readonly Reading[],
       const write = event.write === undefined ? undefined : failed.get(event.write);
       if (write) broken('nothing of a failed write', `${client} in ${room} saw ${write.key} (${write.why})`);
     }
-}
-
-function describe(event: EventEntry | undefined): string {
-  if (!event) return 'nothing';
-  const { seq, id, type, subject, write, version } = event;
-  return `seq ${seq} ${type} ${id} of ${subject}${version === undefined ? '' : ` version ${version}`} by ${write ?? 'nobody'}`;
 }

@@ -16,6 +16,7 @@ import {
   killInCommit,
   restartEach,
 } from './instance-faults.js';
+import { dropWhileAway, dropWhileReplaying, dropWhileStopped } from './retention-faults.js';
 
 const HEARTBEAT_MS = 10_000;
 
@@ -117,6 +118,14 @@ export const drills: readonly Drill[] = [
     seconds: 1,
     options: { writesPerSecond: 200 },
     faults: [revoke],
+  },
+  {
+    name: 'partition-dropped',
+    about: 'the oldest partition of the events is dropped while a subscriber replays them',
+    seconds: 60,
+    options: { writesPerSecond: 150, padding: 49_152, direct: true, heartbeatMs: HEARTBEAT_MS },
+    mayBeTooOld: true,
+    faults: [dropWhileStopped, dropWhileAway, dropWhileReplaying],
   },
   {
     name: 'redis',

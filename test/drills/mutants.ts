@@ -146,6 +146,16 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: 'too-old-untold',
+    about: 'who missed what was dropped gets what is kept, as if nothing were missing',
+    drill: 'partition-dropped',
+    seconds: 1,
+    changes: [
+      { file: 'rooms/room-hub.js', find: 'if (cursor.seq + 1 < minSeq)', put: 'if (minSeq < 0)' },
+      { file: 'events/streams.js', find: 'if (after + 1 < minSeq)', put: 'if (minSeq < 0)' },
+    ],
+  },
+  {
     name: 'removal-unheard',
     about: 'who is removed from a workspace stays in its rooms',
     drill: 'revocation',

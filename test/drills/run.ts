@@ -70,6 +70,8 @@ async function runDrill(ground: Ground, drill: Drill, own: Partial<ArenaSettings
     const report = check({ ...(await arena.evidence()), mayBeTooOld: drill.mayBeTooOld });
     if (arena.faults === 0 || report.ok === 0 || report.deliveries === 0)
       throw new Error(`${drill.name} tried nothing: ${arena.faults} faults, ${report.ok} writes`);
+    if (drill.mayBeTooOld && report.resyncs === 0 && report.violations.length === 0)
+      throw new Error(`${drill.name} tried nothing: nobody missed what was dropped`);
     return report;
   } finally {
     await arena.writers.stop();

@@ -25,7 +25,7 @@ export interface ClientOrders {
   readonly rooms: readonly string[];
 }
 
-/** How far each client is in each of its rooms; the answer to any message after the orders. */
+/** How far each client is in each of its rooms; the answer to `positions`. */
 export type Positions = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
 interface Frame {
@@ -55,6 +55,8 @@ class Subscriber {
   /** By room: the last cursor seen. A room that was lost has none. */
   private readonly cursors = new Map<string, string | undefined>();
   private silence = 0;
+  private socket: WebSocket | undefined;
+  private isAway = false;
 
   constructor(
     private readonly orders: ClientOrders,
@@ -72,9 +74,15 @@ class Subscriber {
     return Object.fromEntries(known.map(([room, cursor]) => [room, split(cursor).seq]));
   }
 
+  /** Breaks its connection and makes none, until it is told to come back. */
+  stayAway(isAway: boolean): void {
+    this.isAway = isAway;
+    if (isAway) this.socket?.terminate();
+  }
+
   async run(): Promise<never> {
     for (;;) {
-      await this.connection();
+      if (!this.isAway) await this.connection();
       await delay(this.random.between(RECONNECT_MS.from, RECONNECT_MS.to));
     }
   }
@@ -84,6 +92,7 @@ class Subscriber {
     const url = new URL('/ws', this.random.pick(this.urls).replace(/^http/, 'ws'));
     const headers = { Authorization: `Bearer ${this.orders.token}` };
     const socket = new WebSocket(url, { headers, handshakeTimeout: HANDSHAKE_MS, perMessageDeflate: false });
+    this.socket = socket;
     this.silence = 0;
     // Ticks, not time: a process that was stopped reads on before it judges.
     const watch = setInterval(() => {
@@ -102,6 +111,9 @@ class Subscriber {
       const frame = JSON.parse(bytes.toString()) as Frame;
       if (frame.event === 'error') this.refused(frame, rooms[frame.id ?? -1], socket);
       else this.take(frame, asked[frame.id ?? -1]);
+      // What comes next is gone: from now on, then, under an id that no question with a cursor had.
+      if (frame.event === 'left' && this.cursors.has(frame.data.room))
+        socket.send(JSON.stringify({ event: 'join', id: rooms.length, data: { room: frame.data.room } }));
     });
     socket.on('error', () => undefined); // a close follows
     return new Promise((resolve) => {
@@ -117,7 +129,8 @@ class Subscriber {
     const { name: client, principal } = this.orders;
     const { room, cursor } = data;
     if (event === 'left') {
-      this.cursors.delete(room);
+      if (data.code === 'cursor_too_old') this.cursors.set(room, undefined);
+      else this.cursors.delete(room);
       this.record({ saw: 'left', client, room, code: data.code ?? '' });
     } else if (event === 'joined') {
       const { recovered = false, reason } = data;
@@ -167,8 +180,9 @@ function begin({ file, seed, urls, heartbeatMs, clients }: Orders): void {
 
 let names: string[] = [];
 
-process.on('message', (message: Orders | 'positions') => {
-  if (message !== 'positions') begin(message);
+process.on('message', (message: Orders | 'positions' | 'away' | 'back') => {
+  if (typeof message === 'object') begin(message);
+  else if (message !== 'positions') for (const each of subscribers) each.stayAway(message === 'away');
   else
     process.send?.(
       Object.fromEntries(subscribers.map((each, n) => [names[n] ?? '', each.positions])) satisfies Positions,

@@ -23,7 +23,8 @@ export async function readTable(ask: <Row extends object>(text: string) => Promi
   );
   return {
     streams: streams.map(({ id, head, min_seq }) => {
-      const own = events.filter((event) => event.stream_id === id);
+      // Below what is kept, some may still stand in a later partition: nobody is given it.
+      const own = events.filter(({ stream_id, seq }) => stream_id === id && Number(seq) >= Number(min_seq));
       return {
         id,
         head: Number(head),
