@@ -177,10 +177,33 @@ export class RoomHub implements OnModuleInit {
     const isTheirs = ({ subscriber, grant }: Subscription): boolean =>
       'principalId' in change && subscriber.principal?.id === change.principalId && grant.asOf < seq;
     if (change.kind === 'everybody-out') this.putOut(this.roomsOf(stream), 'workspace_deleted');
-    else if (change.kind === 'member-out') this.putOut(this.roomsOf(stream), 'membership_lost', isTheirs);
+    else if (change.kind === 'member-out')
+      this.putOutAt(seq, this.roomsOf(stream), 'membership_lost', isTheirs);
     else if (change.kind === 'out-of-room') {
       const room = this.rooms.get(subject);
-      if (room) this.putOut([room], 'removed', isTheirs);
+      if (room) this.putOutAt(seq, [room], 'removed', isTheirs);
+    }
+  }
+
+  /**
+   * Puts out at a position of the stream: whoever is still catching up hears first what was theirs to hear until
+   * then, and nothing else any more.
+   */
+  private putOutAt(
+    seq: number,
+    rooms: readonly Room[],
+    code: string,
+    concerns: (subscription: Subscription) => boolean,
+  ): void {
+    for (const room of rooms) {
+      for (const subscription of [...room.members].filter(concerns)) {
+        if (room.live.has(subscription) || subscription.position >= seq - 1) {
+          this.putOut([room], code, (one) => one === subscription);
+        } else {
+          subscription.ending ??= { seq, code };
+          this.presence.exit(subscription);
+        }
+      }
     }
   }
 
@@ -255,6 +278,11 @@ export class RoomHub implements OnModuleInit {
       for (;;) {
         await subscriber.whenDrained();
         if (!subscription.active || !subscriber.isOpen) return;
+        const { ending } = subscription;
+        if (ending && subscription.position >= ending.seq - 1) {
+          this.putOut([room], ending.code, (one) => one === subscription);
+          return;
+        }
         const recent = room.stream.since(subscription.position);
         if (!recent) {
           await this.sendPage(subscription);
@@ -300,7 +328,9 @@ export class RoomHub implements OnModuleInit {
     const { subscriber, room } = subscription;
     const frames = room.framesOn(subscriber.wire);
     for (const event of events) {
-      if (subscriber.isLagging) return false;
+      const last = (subscription.ending?.seq ?? Infinity) - 1;
+      if (event.seq > last) subscription.position = last;
+      if (subscriber.isLagging || event.seq > last) return false;
       if (room.includes(event)) subscriber.send(frames.of(event));
       subscription.position = event.seq;
     }

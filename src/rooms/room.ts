@@ -57,6 +57,8 @@ export class Subscription {
   active = true;
   /** How many events its next page should look at. */
   pageEvents = FIRST_PAGE_EVENTS;
+  /** Where its principal lost the room, while it had not heard everything before that. */
+  ending: { readonly seq: number; readonly code: string } | undefined;
   /** The version of the room's presence that it was told in an answer. */
   presenceSeen = 0;
 

@@ -77,8 +77,9 @@ describe('Leafing through any list while records come and go', () => {
           expect(last.prevCursor).toBeNull();
           for (;;) {
             seen.push(...last.data.map(({ id }) => id));
-            if (last.nextCursor === null || n > 40) break;
-            await happen();
+            if (last.nextCursor === null) break;
+            // Not for ever: who inserts ahead of the reader as fast as it reads, is never overtaken.
+            if (n < 20) await happen();
             last = await page(person, { ...query, cursor: last.nextCursor });
           }
           expect(new Set(seen).size).toBe(seen.length);

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Streams } from '../../src/events/streams.js';
 import { startAtrium, type TestApp } from '../support/app.js';
-import { createItem, type Person, registerUser } from '../support/people.js';
+import { addMember, createItem, type Person, registerUser } from '../support/people.js';
 import { closeSockets, connect, type SocketClient } from '../support/sockets.js';
 import { until } from '../support/until.js';
 
@@ -23,9 +23,9 @@ afterAll(() => app.stop());
  * A client that resumes from before the first event, and whose first page the database has not answered yet.
  * @returns what it takes to let the database answer, with what it has by then or with an error
  */
-async function catchingUp(): Promise<{ client: SocketClient; answer: (error?: Error) => void }> {
+async function catchingUp(reader = ada): Promise<{ client: SocketClient; answer: (error?: Error) => void }> {
   for (const title of ['one', 'two', 'three']) await createItem(ada, { title });
-  const client = await connect(app, { token: ada.token });
+  const client = await connect(app, { token: reader.token });
   const { cursor } = await client.join(room);
   await client.send('leave', { room });
   const streams = app.nest.get(Streams);
@@ -76,5 +76,31 @@ describe('A subscriber that is catching up', () => {
     await createItem(ada);
     await client.received(room, 1);
     await client.barrier();
+  });
+
+  it('and is removed meanwhile hears all that came before the removal, then that it lost the room, and no more', async () => {
+    const grace = await registerUser(app);
+    await addMember(app, ada.workspaceId, grace, 'member');
+    const { client, answer } = await catchingUp(grace);
+    const watcher = await connect(app, { token: ada.token });
+    await watcher.join(room);
+    await createItem(ada, { title: 'four' });
+    const removed = await ada.http.delete(`/v1/workspaces/${ada.workspaceId}/members/${grace.user.id}`);
+    expect(removed.status).toBe(204);
+    await createItem(ada, { title: 'hers no more' });
+    await watcher.received(room, 3);
+    const refused = await client.send('publish', { room, type: 'note.said', data: 1 });
+    expect(refused).toMatchObject({ event: 'error', data: { code: 'not_found' } });
+    answer();
+    const left = await client.waitFor('left', () =>
+      client.frames.find(({ event, data }) => event === 'left' && data.code),
+    );
+    expect(left.data).toEqual({ room, code: 'membership_lost' });
+    await client.barrier();
+    const titles = client.events(room).map(({ event }) => event.data.title);
+    expect(titles).toEqual(['one', 'two', 'three', 'four']);
+    expect(client.frames.indexOf(left)).toBeGreaterThan(
+      client.frames.findLastIndex(({ event }) => event === 'event'),
+    );
   });
 });
