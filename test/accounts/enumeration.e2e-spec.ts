@@ -7,7 +7,8 @@ import { type LoginAnswer, PASSWORD, registerUser } from '../support/people.js';
 import { type MailServer, startMailServer, tokenIn } from '../support/smtp.js';
 
 /** What instances ask the database by themselves, now and then. */
-const BACKGROUND = /revoked_at > now|FROM streams|pg_control|attempts WHERE/i;
+const BACKGROUND =
+  /revoked_at > now|FROM streams|pg_control|attempts WHERE|\binstances\b|\bpresences\b|idempotency_keys|notify/i;
 
 let statements: string[] = [];
 let hashes = 0;
