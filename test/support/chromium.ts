@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { WebSocket } from 'ws';
+import { until } from './until.js';
 
 /** Where Linux distributions put it; `undefined` if there is none. */
 export const chromiumPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
@@ -72,6 +73,10 @@ export class Chromium {
         automaticPresenceSimulation: true,
       },
     });
+    // The target is there before its page is.
+    await until('the page is loaded', () =>
+      chromium.evaluate<boolean>(`document.readyState === 'complete' && 'PublicKeyCredential' in globalThis`),
+    );
     return chromium;
   }
 
