@@ -9,25 +9,27 @@ const mayImport = {
   database: ['common', 'config'],
   // How instances tell each other; knows no feature.
   bus: [...ground],
+  // Work that outlives a request; knows no feature.
+  jobs: [...ground, 'bus'],
   audit: [...ground],
   mail: [...ground],
   // Repeated requests, whatever they ask for; knows no feature.
-  idempotency: [...ground],
+  idempotency: [...ground, 'jobs'],
   accounts: [...ground, 'audit', 'mail', 'rate-limits'],
-  'rate-limits': [...ground, 'bus'],
+  'rate-limits': [...ground, 'bus', 'jobs'],
   sessions: [...ground, 'bus', 'audit', 'accounts', 'rate-limits'],
   oauth: [...ground, 'audit', 'accounts', 'sessions'],
   mfa: [...ground, 'audit', 'mail', 'rate-limits', 'accounts', 'sessions'],
   // Membership changes are events of the workspace's stream.
   workspaces: [...ground, 'audit', 'mail', 'accounts', 'sessions', 'events'],
-  events: [...ground, 'bus'],
+  events: [...ground, 'bus', 'jobs'],
   rooms: [...ground, 'bus', 'sessions', 'workspaces', 'events'],
   // A feature, but for one thing: what is said by a request is published as from a socket.
   'custom-rooms': [...ground, 'audit', 'sessions', 'workspaces', 'events', 'rooms'],
 };
 /** Beside the features: says who may join a workspace's room. */
 const registersRooms = ['workspaces'];
-const featureMayImport = [...ground, 'audit', 'sessions', 'workspaces', 'events'];
+const featureMayImport = [...ground, 'jobs', 'audit', 'sessions', 'workspaces', 'events'];
 
 /** The one list that names every feature's tables. */
 const ENTITY_LIST = '^src/database/entities\\.ts$';

@@ -11,6 +11,7 @@ import { Presence1764400000000 } from './1764400000000-presence.js';
 import { RequiredIfMatch1764500000000 } from './1764500000000-required-if-match.js';
 import { IdempotencyKeys1764500100000 } from './1764500100000-idempotency-keys.js';
 import { ItemLists1764600000000 } from './1764600000000-item-lists.js';
+import { Jobs1764700000000 } from './1764700000000-jobs.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -27,4 +28,5 @@ export const migrations = [
   RequiredIfMatch1764500000000,
   IdempotencyKeys1764500100000,
   ItemLists1764600000000,
+  Jobs1764700000000,
 ];

@@ -10,6 +10,7 @@ import { DatabaseModule } from './database/database.module.js';
 import { EventsModule } from './events/events.module.js';
 import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { ItemsModule } from './items/items.module.js';
+import { JobsModule } from './jobs/jobs.module.js';
 import { MailModule } from './mail/mail.module.js';
 import { MfaModule } from './mfa/mfa.module.js';
 import { HealthModule } from './observability/health/health.module.js';
@@ -30,6 +31,7 @@ export class AppModule {
         CommonModule,
         DatabaseModule,
         BusModule,
+        JobsModule,
         EventsModule,
         AuditModule,
         MailModule,

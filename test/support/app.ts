@@ -1,18 +1,13 @@
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { Pool } from 'pg';
 import { createApplication } from '../../src/application.js';
 import { Clock } from '../../src/common/clock.js';
 import { loadConfig } from '../../src/config/config.js';
 import { createTestDatabase } from './database.js';
+import { testVariables, type Variables } from './variables.js';
 
-/** Environment variables, as a deployment would set them. */
-export type Variables = Readonly<Record<string, string>>;
-
-/** The secret of every test instance, for tests that forge tokens. */
-export const TEST_SECRET = 'the-secret-of-the-tests-0123456789abcdef';
+export { TEST_SECRET, testVariables, type Variables } from './variables.js';
 
 /** One running instance. */
 export interface Instance {
@@ -66,26 +61,6 @@ export async function startAtrium(overrides: Variables = {}): Promise<TestApp> {
     await cleanUp();
     throw error;
   }
-}
-
-/** The variables of an instance under test, quiet about the errors that tests provoke. */
-export function testVariables(databaseUrl: string, overrides: Variables = {}): Variables {
-  return {
-    NODE_ENV: 'test',
-    HOST: '127.0.0.1',
-    PORT: '0',
-    DATABASE_URL: databaseUrl,
-    // Mail that no test reads ends up here.
-    DATA_DIR: join(tmpdir(), `atrium-test-data-${process.pid}`),
-    DATABASE_POOL_SIZE: '4',
-    TOKEN_SECRET: TEST_SECRET,
-    // Most of a run's work would be hashing; test/accounts/password-rules keeps the default.
-    PASSWORD_HASH_MEMORY_KIB: '64',
-    // One address plays all the people; tests of limits turn them on.
-    RATE_LIMIT: 'off',
-    LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'fatal',
-    ...overrides,
-  };
 }
 
 /** One instance on a database that somebody else looks after. */
