@@ -1,37 +1,43 @@
-import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Clock } from '../common/clock.js';
 import { AtriumConfig } from '../config/config.js';
+import { Jobs } from '../jobs/jobs.js';
 import { EventPartitions } from './event-partitions.js';
 import { DAY_MS, missingSpans, spanLengthFor } from './partition-plan.js';
 
-/** Between two rounds, in ms; random, so that instances do not meet. */
-const ROUND_MS = [1_800_000, 3_600_000] as const;
+const RETENTION_JOB = 'events.retention';
+const HOURLY = '17 * * * *';
+/** Raising the counters of many streams takes its time. */
+const LIMIT_SECONDS = 1_800;
 
 /**
  * Keeps events for as long as it was told: makes partitions ahead of time and drops those that are wholly older.
- * Every instance does so, one at a time.
+ * Once across instances; only what is missing at the start is made by whoever starts.
  */
 @Injectable()
-export class EventRetention implements OnApplicationBootstrap, OnApplicationShutdown {
+export class EventRetention implements OnApplicationBootstrap {
   private readonly logger = new Logger(EventRetention.name);
-  private timer: NodeJS.Timeout | undefined;
-  private stopped = false;
 
   constructor(
     private readonly partitions: EventPartitions,
     private readonly clock: Clock,
     private readonly config: AtriumConfig,
-  ) {}
-
-  async onApplicationBootstrap(): Promise<void> {
-    // Without them, events go to the default partition: no reason not to start.
-    await this.attempt(() => this.prepare());
-    this.schedule();
+    jobs: Jobs,
+  ) {
+    jobs.handle(RETENTION_JOB, { single: true, limitSeconds: LIMIT_SECONDS }, async () => {
+      await this.run();
+      return 'done';
+    });
+    jobs.schedule(RETENTION_JOB, HOURLY);
   }
 
-  onApplicationShutdown(): void {
-    this.stopped = true;
-    clearTimeout(this.timer);
+  async onApplicationBootstrap(): Promise<void> {
+    try {
+      await this.prepare();
+    } catch (error) {
+      // Without them, events go to the default partition: no reason not to start.
+      this.logger.warn(`Cannot make partitions of events: ${(error as Error).message}`);
+    }
   }
 
   /** One round: makes what is missing ahead, drops what is too old. */
@@ -50,24 +56,5 @@ export class EventRetention implements OnApplicationBootstrap, OnApplicationShut
     const length = spanLengthFor(this.config.streams.retentionDays);
     for (const span of missingSpans(await this.partitions.list(), this.clock.now(), length))
       await this.partitions.create(span);
-  }
-
-  private schedule(): void {
-    if (this.stopped) return;
-    const [least, most] = ROUND_MS;
-    this.timer = setTimeout(
-      () => {
-        void this.attempt(() => this.run()).then(() => this.schedule());
-      },
-      least + Math.random() * (most - least),
-    ).unref();
-  }
-
-  private async attempt(work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      this.logger.warn(`Cannot look after the partitions of events: ${(error as Error).message}`);
-    }
   }
 }

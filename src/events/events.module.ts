@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { BusModule } from '../bus/bus.module.js';
 import { DatabaseModule } from '../database/database.module.js';
+import { JobsModule } from '../jobs/jobs.module.js';
 import { Announcements } from './announcements.js';
 import { AppendingTransactions } from './appending-transactions.js';
 import { Epoch } from './epoch.js';
@@ -12,7 +13,7 @@ import { Streams } from './streams.js';
 
 /** The ordered event log of every workspace. Knows no feature. */
 @Module({
-  imports: [DatabaseModule, BusModule],
+  imports: [DatabaseModule, BusModule, JobsModule],
   providers: [
     EventPartitions,
     EventRetention,

@@ -1,6 +1,7 @@
 import { createHash, createHmac } from 'node:crypto';
-import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { newId } from '../common/identifiers.js';
+import { Jobs } from '../jobs/jobs.js';
 import { PipelinedStatements, type StatementValue } from '../database/pipelined-statements.js';
 import {
   IdempotencyInProgress,
@@ -46,23 +47,23 @@ type ClaimRow =
 /** What one principal may have kept, roughly: every so manieth request counts. */
 const MAX_KEYS = 100_000;
 const COUNT_EVERY = 64;
-const PURGE_MS = 60_000;
+const PURGE_JOB = 'idempotency.purge';
+/** What has expired counts as gone before it is removed. */
+const EVERY_TEN_MINUTES = '*/10 * * * *';
 const PURGE_BATCH = 1_000;
 
 /** Remembers, in the database, what was answered to whom under which key, for 24 hours. */
 @Injectable()
-export class IdempotencyKeys implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly logger = new Logger(IdempotencyKeys.name);
-  private timer: NodeJS.Timeout | undefined;
-
-  constructor(private readonly statements: PipelinedStatements) {}
-
-  onApplicationBootstrap(): void {
-    this.timer = setInterval(() => void this.purge(), PURGE_MS).unref();
-  }
-
-  onApplicationShutdown(): void {
-    clearInterval(this.timer);
+export class IdempotencyKeys {
+  constructor(
+    private readonly statements: PipelinedStatements,
+    jobs: Jobs,
+  ) {
+    jobs.handle(PURGE_JOB, { single: true }, async ({ signal }) => {
+      await this.purge(signal);
+      return 'done';
+    });
+    jobs.schedule(PURGE_JOB, EVERY_TEN_MINUTES);
   }
 
   /**
@@ -106,14 +107,10 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnApplicationShu
     await this.statements.run(RELEASE_KEY, settled(claim));
   }
 
-  /** Forgets what has expired. */
-  async purge(): Promise<void> {
-    try {
-      for (let removed = PURGE_BATCH; removed === PURGE_BATCH;)
-        removed = (await this.statements.run(PURGE_KEYS, [PURGE_BATCH])).length;
-    } catch (error) {
-      this.logger.warn(`Cannot remove old idempotency keys: ${(error as Error).message}`);
-    }
+  /** Forgets what has expired; what an abort leaves is for the next time. */
+  async purge(signal?: AbortSignal): Promise<void> {
+    for (let removed = PURGE_BATCH; removed === PURGE_BATCH && !signal?.aborted;)
+      removed = (await this.statements.run(PURGE_KEYS, [PURGE_BATCH])).length;
   }
 
   private async refuseTooMany(principalId: string): Promise<void> {

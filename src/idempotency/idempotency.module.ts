@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { DatabaseModule } from '../database/database.module.js';
+import { JobsModule } from '../jobs/jobs.module.js';
 import { IdempotencyGuard } from './idempotency.guard.js';
 import { IdempotencyKeys } from './idempotency-keys.js';
 
@@ -9,7 +10,7 @@ import { IdempotencyKeys } from './idempotency-keys.js';
  * in order.
  */
 @Module({
-  imports: [DatabaseModule],
+  imports: [DatabaseModule, JobsModule],
   providers: [IdempotencyKeys, { provide: APP_GUARD, useClass: IdempotencyGuard }],
 })
 export class IdempotencyModule {}

@@ -1,7 +1,8 @@
-import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { type ClientInfo, networkOf } from '../common/client-info.js';
+import { Jobs } from '../jobs/jobs.js';
 import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
 import {
   BEGIN_ATTEMPT,
@@ -12,7 +13,8 @@ import {
 } from './password-attempts.sql.js';
 import { TooManyAttempts } from './rate-limits.errors.js';
 
-const PURGE_MS = 10 * 60_000;
+const PURGE_JOB = 'password-attempts.purge';
+const EVERY_TEN_MINUTES = '*/10 * * * *';
 /** Attempts of one address at one account that may wait for each other on this instance. */
 const MAX_WAITING = 50;
 
@@ -34,20 +36,20 @@ type WrongProof = abstract new (...parameters: never[]) => Error;
  * The counts are in PostgreSQL: a new process or another instance is no new chance.
  */
 @Injectable()
-export class PasswordAttempts implements OnApplicationBootstrap, OnApplicationShutdown {
+export class PasswordAttempts {
   private readonly logger = new Logger(PasswordAttempts.name);
   /** By pair: attempts of one address at one account, one after another. */
   private readonly queues = new Map<string, LimitFunction>();
-  private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly statements: PipelinedStatements) {}
-
-  onApplicationBootstrap(): void {
-    this.timer = setInterval(() => void this.purge(), PURGE_MS).unref();
-  }
-
-  onApplicationShutdown(): void {
-    clearInterval(this.timer);
+  constructor(
+    private readonly statements: PipelinedStatements,
+    jobs: Jobs,
+  ) {
+    jobs.handle(PURGE_JOB, { single: true }, async () => {
+      await this.statements.run(PURGE_ATTEMPTS);
+      return 'done';
+    });
+    jobs.schedule(PURGE_JOB, EVERY_TEN_MINUTES);
   }
 
   /**
@@ -125,14 +127,6 @@ export class PasswordAttempts implements OnApplicationBootstrap, OnApplicationSh
       return await queue(work);
     } finally {
       if (queue.pendingCount === 0 && queue.activeCount === 0) this.queues.delete(pair);
-    }
-  }
-
-  private async purge(): Promise<void> {
-    try {
-      await this.statements.run(PURGE_ATTEMPTS);
-    } catch (error) {
-      this.logger.warn(`Cannot remove old attempts: ${(error as Error).message}`);
     }
   }
 }

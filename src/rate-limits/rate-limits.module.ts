@@ -7,6 +7,7 @@ import { Clock } from '../common/clock.js';
 import type { RatePolicy } from '../common/rate-limit.js';
 import { AtriumConfig } from '../config/config.js';
 import { DatabaseModule } from '../database/database.module.js';
+import { JobsModule } from '../jobs/jobs.module.js';
 import { BadTokens } from './bad-tokens.js';
 import { PasswordAttempts } from './password-attempts.js';
 import { FixedWindows } from './fixed-windows.js';
@@ -23,6 +24,7 @@ export class RateLimitsModule {
       global: true,
       imports: [
         DatabaseModule,
+        JobsModule,
         ThrottlerModule.forRootAsync({
           imports: [BusModule],
           inject: [AtriumConfig, Clock, Redis],
