@@ -12,6 +12,7 @@ import { RequiredIfMatch1764500000000 } from './1764500000000-required-if-match.
 import { IdempotencyKeys1764500100000 } from './1764500100000-idempotency-keys.js';
 import { ItemLists1764600000000 } from './1764600000000-item-lists.js';
 import { Jobs1764700000000 } from './1764700000000-jobs.js';
+import { ItemTrash1764800000000 } from './1764800000000-item-trash.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -29,4 +30,5 @@ export const migrations = [
   IdempotencyKeys1764500100000,
   ItemLists1764600000000,
   Jobs1764700000000,
+  ItemTrash1764800000000,
 ];

@@ -24,6 +24,8 @@ export class AtriumConfig {
   };
   /** What a filtered, sorted or searched list may take. */
   readonly lists: { readonly timeoutMs: number };
+  /** How long deleted items can be brought back; 0: for ever. */
+  readonly trash: { readonly days: number };
   /** `undefined`: instances tell each other by PostgreSQL, and count by themselves. */
   readonly redis: { readonly urls: readonly string[]; readonly prefix: string } | undefined;
   readonly tokens: {
@@ -113,6 +115,7 @@ export class AtriumConfig {
       statementTimeoutMs: env.DATABASE_STATEMENT_TIMEOUT_MS,
     };
     this.lists = { timeoutMs: env.LIST_TIMEOUT_MS };
+    this.trash = { days: env.TRASH_DAYS };
     this.redis =
       env.REDIS_URL === undefined ? undefined : { urls: env.REDIS_URL.split(','), prefix: env.REDIS_PREFIX };
     this.tokens = {

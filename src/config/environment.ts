@@ -79,6 +79,10 @@ export class Environment {
   @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 50, max: 60_000 })
   LIST_TIMEOUT_MS = 2_000;
 
+  /** 0: for ever. */
+  @WholeNumber({ of: 'a whole number of days', unit: 'days', min: 0, max: 36_500 })
+  TRASH_DAYS = 30;
+
   // Tokens and sessions.
 
   @IsString()

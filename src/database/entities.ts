@@ -8,6 +8,7 @@ import { StreamHistory } from '../events/stream-history.entity.js';
 import { Stream } from '../events/stream.entity.js';
 import { IdempotencyKey } from '../idempotency/idempotency-key.entity.js';
 import { Item } from '../items/item.entity.js';
+import { TrashedItem } from '../items/trashed-item.entity.js';
 import { Passkey } from '../mfa/passkey.entity.js';
 import { RecoveryCode } from '../mfa/recovery-code.entity.js';
 import { TotpFactor } from '../mfa/totp-factor.entity.js';
@@ -37,6 +38,7 @@ export const entities = [
   StreamHistory,
   Event,
   Item,
+  TrashedItem,
   IdempotencyKey,
   CustomRoom,
   RoomMember,

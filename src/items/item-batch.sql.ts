@@ -27,4 +27,10 @@ export const UPDATE_BATCH = `UPDATE items i SET type = t.type, title = t.title, 
     version = t.version, updated_at = now(), updated_by = $2
   FROM ${ROWS} WHERE i.id = t.id`;
 
-export const DELETE_BATCH = `DELETE FROM items WHERE id = ANY ($1::uuid[])`;
+/** To the trash, as the batch has left them. */
+export const DELETE_BATCH = `WITH gone AS (
+    DELETE FROM items i USING ${ROWS} WHERE i.id = t.id
+    RETURNING i.id, i.workspace_id, t.type, t.title, t.data, t.version, i.created_at, i.created_by
+  )
+  INSERT INTO trashed_items (id, workspace_id, type, title, data, version, created_at, created_by, deleted_by)
+  SELECT gone.*, $2::uuid FROM gone`;

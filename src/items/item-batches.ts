@@ -86,7 +86,7 @@ export class ItemBatches {
 class BatchState {
   private readonly created = new Set<string>();
   private readonly changed = new Set<string>();
-  private readonly deleted = new Set<string>();
+  private readonly deleted = new Map<string, ItemRow>();
 
   private constructor(
     private readonly principalId: string,
@@ -147,9 +147,12 @@ class BatchState {
 
   /** One statement for each kind of write. */
   async write(manager: EntityManager): Promise<void> {
-    if (this.created.size > 0) await manager.query(INSERT_BATCH, [this.rows(this.created), this.principalId]);
-    if (this.changed.size > 0) await manager.query(UPDATE_BATCH, [this.rows(this.changed), this.principalId]);
-    if (this.deleted.size > 0) await manager.query(DELETE_BATCH, [[...this.deleted]]);
+    const write = async (statement: string, rows: readonly ItemRow[]): Promise<void> => {
+      if (rows.length > 0) await manager.query(statement, [parameter(rows), this.principalId]);
+    };
+    await write(INSERT_BATCH, this.rows(this.created));
+    await write(UPDATE_BATCH, this.rows(this.changed));
+    await write(DELETE_BATCH, [...this.deleted.values()]);
   }
 
   private create({ item }: BatchOperation & { op: 'create' }): ItemRow {
@@ -199,7 +202,7 @@ class BatchState {
     } else {
       this.items.delete(id);
       this.changed.delete(id);
-      this.deleted.add(id);
+      this.deleted.set(id, row);
     }
     return row;
   }
@@ -221,16 +224,15 @@ class BatchState {
     return { title, type, data: merged };
   }
 
-  private rows(ids: ReadonlySet<string>): string {
-    const rows = [...ids].flatMap((id) => this.items.get(id) ?? []);
-    return JSON.stringify(
-      rows.map((row) => ({
-        ...row,
-        data: JSON.parse(row.data) as JsonObject,
-        version: Number(row.version),
-      })),
-    );
+  private rows(ids: ReadonlySet<string>): ItemRow[] {
+    return [...ids].flatMap((id) => this.items.get(id) ?? []);
   }
+}
+
+function parameter(rows: readonly ItemRow[]): string {
+  return JSON.stringify(
+    rows.map((row) => ({ ...row, data: JSON.parse(row.data) as JsonObject, version: Number(row.version) })),
+  );
 }
 
 function refuseViewer({ role }: WorkspaceRow): void {

@@ -14,6 +14,17 @@ export class ItemWorkspaceNotFound extends NotFound {
   }
 }
 
+/** 409 `not_in_trash`: there is nothing to bring back, since the item is not deleted. */
+export class NotInTrash extends Problem {
+  constructor() {
+    super(
+      409,
+      'not_in_trash',
+      'The item is not deleted. To go back to an older version of it, name that version.',
+    );
+  }
+}
+
 /** 422 `patch_result_refused`: what a patch would make of the item is none; `errors` says where. */
 export class PatchResultRefused extends Problem {
   constructor(errors: readonly InputError[]) {

@@ -5,6 +5,8 @@ import { type ItemRow, toItemResponse } from './items.dto.js';
 export const ITEM_CREATED = 'item.created';
 export const ITEM_UPDATED = 'item.updated';
 export const ITEM_DELETED = 'item.deleted';
+export const ITEM_RESTORED = 'item.restored';
+export const ITEM_PURGED = 'item.purged';
 
 /** The room of one item, and the subject of its events. */
 export const itemRoom = (id: string): string => `items/${id}`;

@@ -9,13 +9,24 @@ import { ItemLists } from './item-lists.service.js';
 import { ItemPatches } from './item-patches.js';
 import { ItemRooms } from './item-rooms.js';
 import { ItemSearchIndex } from './item-search-index.js';
+import { ItemTrashController } from './item-trash.controller.js';
+import { ItemTrash } from './item-trash.service.js';
 import { ItemsController } from './items.controller.js';
 import { ItemsService } from './items.service.js';
 
 /** Versioned JSON documents. */
 @Module({
   imports: [DatabaseModule, EventsModule, WorkspacesModule],
-  controllers: [ItemBatchController, ItemsController],
-  providers: [ItemBatches, ItemCursors, ItemLists, ItemPatches, ItemRooms, ItemSearchIndex, ItemsService],
+  controllers: [ItemBatchController, ItemTrashController, ItemsController],
+  providers: [
+    ItemBatches,
+    ItemCursors,
+    ItemLists,
+    ItemPatches,
+    ItemRooms,
+    ItemSearchIndex,
+    ItemTrash,
+    ItemsService,
+  ],
 })
 export class ItemsModule {}

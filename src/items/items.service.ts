@@ -21,10 +21,12 @@ import {
   toItemResponse,
   type UpdateItemRequest,
 } from './items.dto.js';
+import { RESTORE_ITEMS, type RestoreInput } from './item-trash.sql.js';
 import { ItemNotFound, ItemWorkspaceNotFound } from './items.errors.js';
 import {
   ITEM_CREATED,
   ITEM_DELETED,
+  ITEM_RESTORED,
   ITEM_UPDATED,
   toItemEvent,
   type WrittenItemRow,
@@ -39,6 +41,7 @@ import {
   UPDATE_ITEMS,
   type UpdateInput,
 } from './items.sql.js';
+import { TrashedItem } from './trashed-item.entity.js';
 
 /** A combined statement's answer to one write; the item's columns are null where nothing was written. */
 type WriteRow = {
@@ -54,6 +57,7 @@ export class ItemsService implements OnModuleInit {
   private readonly creates: WriteCombiner<CreateInput, WriteRow>;
   private readonly updates: WriteCombiner<UpdateInput, WriteRow>;
   private readonly deletes: WriteCombiner<ChangeInput, WriteRow>;
+  private readonly restores: WriteCombiner<RestoreInput, WriteRow>;
 
   constructor(
     private readonly statements: PipelinedStatements,
@@ -64,11 +68,13 @@ export class ItemsService implements OnModuleInit {
     this.creates = this.combiner(CREATE_ITEMS, ITEM_CREATED);
     this.updates = this.combiner(UPDATE_ITEMS, ITEM_UPDATED);
     this.deletes = this.combiner(DELETE_ITEMS, ITEM_DELETED);
+    this.restores = this.combiner(RESTORE_ITEMS, ITEM_RESTORED);
   }
 
   onModuleInit(): void {
     this.workspaceDeletion.add(async (manager, workspaceId) => {
       await manager.delete(Item, { workspaceId });
+      await manager.delete(TrashedItem, { workspaceId });
     });
   }
 
@@ -154,6 +160,21 @@ export class ItemsService implements OnModuleInit {
   }
 
   /**
+   * Puts another content in the place of whatever there is.
+   * @throws as {@link update}
+   */
+  async overwrite(
+    caller: Caller<'items:write'>,
+    id: string,
+    content: ReplaceItemContent,
+    ifMatch: VersionCondition | undefined,
+  ): Promise<Representation<ItemResponse>> {
+    const { title, type, data: replacement } = content;
+    return this.changed(await this.updates.run({ ...change(caller, id, ifMatch), type, title, replacement }));
+  }
+
+  /**
+   * Moves an item to the trash.
    * @returns the cursor of the deletion
    * @throws as {@link update}
    */
@@ -164,6 +185,23 @@ export class ItemsService implements OnModuleInit {
   ): Promise<Representation<never>> {
     const row = await this.deletes.run(change(caller, id, ifMatch));
     return Representation.empty({ cursor: this.changed(row).meta.cursor });
+  }
+
+  /**
+   * Brings an item back from the trash, as a new version.
+   * @param content of an older version, instead of what was deleted
+   * @returns `undefined` if it is not in the trash, or the caller may not know of it
+   * @throws as {@link update}, but for {@link ItemNotFound}
+   */
+  async restore(
+    caller: Caller<'items:write'>,
+    id: string,
+    content: ReplaceItemContent | undefined,
+    ifMatch: VersionCondition | undefined,
+  ): Promise<Representation<ItemResponse> | undefined> {
+    const older = content && { title: content.title, type: content.type, data: content.data };
+    const row = await this.restores.run({ ...change(caller, id, ifMatch), ...older });
+    return row.role === null ? undefined : this.written(row);
   }
 
   private changed(row: WriteRow): Representation<ItemResponse> {

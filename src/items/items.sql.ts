@@ -4,7 +4,8 @@ import type { CombinableWrite } from '../events/write-combiner.js';
 import { maySql } from '../workspaces/permissions.js';
 import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, itemEventData, itemRoomSql } from './items.events.js';
 
-const columns = (row: string): string =>
+/** What an answer is made of, in the order of {@link toItemResponse}. */
+export const columns = (row: string): string =>
   [
     'id',
     'workspace_id',
@@ -20,11 +21,11 @@ const columns = (row: string): string =>
     .map((column) => `${row}.${column}`)
     .join(', ');
 
-const mayRead = (role: string): string => maySql(role, 'items:read');
-const mayWrite = (role: string): string => maySql(role, 'items:write');
+export const mayRead = (role: string): string => maySql(role, 'items:read');
+export const mayWrite = (role: string): string => maySql(role, 'items:write');
 
 /** The caller's own workspace unless another is named. */
-const workspace = (named: string, principal: string): string =>
+export const workspace = (named: string, principal: string): string =>
   `COALESCE(${named}::uuid, (SELECT w.id FROM workspaces w WHERE w.personal_user_id = ${principal}))`;
 
 /** An item that the principal may see, with the position of its stream. */
@@ -72,7 +73,7 @@ function listItems(beyond: '<' | '>', direction: 'ASC' | 'DESC', start: string):
 }
 
 /** One event for each written row. */
-const changes = (type: string): string => `
+export const changes = (type: string): string => `
     changes AS (
       SELECT t.n, w.workspace_id AS stream_id, t.event_id, '${type}' AS type,
         ${itemRoomSql('w.id')} AS subject, w.updated_by AS principal_id, ${itemEventData('w')} AS data
@@ -137,20 +138,20 @@ export interface UpdateInput extends ChangeInput {
 }
 
 /** The items as they are now, locked in sorted order, with what the caller may do to them. */
-const CURRENT = `current AS MATERIALIZED (
+export const current = (table: 'items' | 'trashed_items'): string => `current AS MATERIALIZED (
       SELECT t.n, i.id, i.version, m.role, ws.require_if_match AND NOT t.conditional AS lacks_if_match
       FROM input t
-      JOIN items i ON i.id = t.id
+      JOIN ${table} i ON i.id = t.id
       JOIN memberships m ON m.workspace_id = i.workspace_id AND m.principal_id = t.principal_id
       JOIN workspaces ws ON ws.id = i.workspace_id
       ORDER BY i.id FOR NO KEY UPDATE OF i
     )`;
 
-const MAY_CHANGE = `${mayWrite('c.role')} AND NOT c.lacks_if_match
+export const MAY_CHANGE = `${mayWrite('c.role')} AND NOT c.lacks_if_match
         AND (t.if_match IS NULL OR c.version = ANY (t.if_match))`;
 
 /** What every change answers: the version found, null where there is nothing to see, and what was written. */
-const CHANGED = `
+export const CHANGED = `
     SELECT t.n, c.role, c.version AS found_version, c.lacks_if_match, t.event_id, e.seq, ${columns('w')}
     FROM input t
     LEFT JOIN current c ON c.n = t.n
@@ -167,7 +168,7 @@ export const UPDATE_ITEMS: CombinableWrite<UpdateInput> = {
         n int, id uuid, event_id uuid, principal_id uuid, if_match int[], conditional boolean,
         type text, title text, data jsonb, replacement jsonb)
     ),
-    ${CURRENT},
+    ${current('items')},
     written AS (
       UPDATE items i SET
         type = COALESCE(t.type, i.type),
@@ -185,7 +186,7 @@ export const UPDATE_ITEMS: CombinableWrite<UpdateInput> = {
   },
 };
 
-/** The event of a deletion carries the record as it was, with the version that ended it. */
+/** To the trash. The event of a deletion carries the record as it was, with the version that ended it. */
 export const DELETE_ITEMS: CombinableWrite<ChangeInput> = {
   keyOf: (input) => input.id,
   statement: {
@@ -195,12 +196,16 @@ export const DELETE_ITEMS: CombinableWrite<ChangeInput> = {
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
         n int, id uuid, event_id uuid, principal_id uuid, if_match int[], conditional boolean)
     ),
-    ${CURRENT},
+    ${current('items')},
     written AS (
       DELETE FROM items i USING input t JOIN current c ON c.n = t.n
       WHERE i.id = c.id AND ${MAY_CHANGE}
       RETURNING i.id, i.workspace_id, i.type, i.title, i.data, i.version + 1 AS version,
         i.created_at, i.created_by, now() AS updated_at, t.principal_id AS updated_by
+    ),
+    trashed AS (
+      INSERT INTO trashed_items (id, workspace_id, type, title, data, version, created_at, created_by, deleted_by)
+      SELECT id, workspace_id, type, title, data, version, created_at, created_by, updated_by FROM written
     ), ${changes(ITEM_DELETED)}
     ${CHANGED}`,
   },

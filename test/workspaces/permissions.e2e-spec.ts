@@ -16,6 +16,8 @@ interface Ids {
   readonly member: string;
   readonly invitation: string;
   readonly item: string;
+  /** An item in the trash. */
+  readonly deleted: string;
   /** A public one; of its members only the owner moderates it. */
   readonly room: string;
 }
@@ -88,6 +90,8 @@ const CASES: Case[] = [
   { route: 'GET /v1/items/:id', roles: ALL, path: item },
   { route: 'PATCH /v1/items/:id', roles: WRITERS, path: item, json: () => ({ title: 'x' }) },
   { route: 'DELETE /v1/items/:id', roles: WRITERS, path: item },
+  { route: 'GET /v1/items/trash', roles: ALL, path: (ids) => `/v1/items/trash?workspaceId=${ids.workspace}` },
+  { route: 'POST /v1/items/:id/restore', roles: WRITERS, path: (ids) => `/v1/items/${ids.deleted}/restore` },
   {
     route: 'POST /v1/rooms',
     roles: WRITERS,
@@ -135,10 +139,13 @@ afterEach(closeSockets);
 afterAll(() => app.stop());
 
 /** The position of a stream after the events of {@link furnished}. */
-const FURNISHED = '3';
+const FURNISHED = '5';
 
+let made = 0;
 /** A workspace with everything in it that a route may be about. */
 async function furnished(): Promise<Ids> {
+  // One account owns at most a hundred.
+  if (++made % 80 === 0) owner = await registerUser(app);
   const workspace: WorkspaceAnswer = await createWorkspace(owner);
   for (const [role, person] of people) await addMember(app, workspace.id, person, role);
   await addMember(app, workspace.id, bystander, 'member');
@@ -147,10 +154,12 @@ async function furnished(): Promise<Ids> {
     role: 'member',
   });
   const { id } = await createItem(owner, { workspaceId: workspace.id });
+  const { id: deleted } = await createItem(owner, { workspaceId: workspace.id });
+  await owner.http.delete(`/v1/items/${deleted}`);
   const { id: roomId } = await createRoom(owner, { visibility: 'public', workspaceId: workspace.id });
   await addToRoom(owner, roomId, bystander, 'speaker');
   const [member, invitation] = [bystander.user.id, body.id];
-  return { workspace: workspace.id, member, invitation, item: id, room: roomId };
+  return { workspace: workspace.id, member, invitation, item: id, deleted, room: roomId };
 }
 
 const call = (person: Person, { route, path, json }: Case, ids: Ids) =>
@@ -170,7 +179,13 @@ describe('Every route of a workspace', () => {
 
   it.each(CASES)('$route answers a stranger as if nothing existed, and changes nothing', async (entry) => {
     const ids = await furnished();
-    const nowhere = { ...ids, workspace: randomUUID(), item: randomUUID(), room: randomUUID() };
+    const nowhere = {
+      ...ids,
+      workspace: randomUUID(),
+      item: randomUUID(),
+      deleted: randomUUID(),
+      room: randomUUID(),
+    };
     const [existing, missing] = [await call(stranger, entry, ids), await call(stranger, entry, nowhere)];
     expect(withoutRequestId(existing)).toEqual(withoutRequestId(missing));
     expect(existing.status).toBe(404);

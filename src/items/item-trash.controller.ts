@@ -1,0 +1,56 @@
+import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import {
+  ApiBearerAuth,
+  ApiConflictResponse,
+  ApiHeader,
+  ApiOkResponse,
+  ApiPreconditionFailedResponse,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import { IfMatch, type VersionCondition } from '../common/conditional.js';
+import { IdPipe } from '../common/identifiers.js';
+import type { Representation } from '../common/representation.js';
+import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
+import { ListTrashQuery, TrashList } from './item-trash.dto.js';
+import { ItemTrash } from './item-trash.service.js';
+import { ItemResponse } from './items.dto.js';
+
+@ApiTags('items')
+@ApiBearerAuth()
+@Controller('v1/items')
+export class ItemTrashController {
+  constructor(private readonly trash: ItemTrash) {}
+
+  /** The deleted items of a workspace, newest deletion first. */
+  @Get('trash')
+  @Requires('items:read')
+  @ApiOkResponse({ type: TrashList })
+  list(
+    @CurrentCaller() caller: Caller<'items:read'>,
+    @Query() query: ListTrashQuery,
+  ): Promise<Representation<TrashList>> {
+    return this.trash.page(caller, query);
+  }
+
+  /** Brings an item back from the trash, as a new version. */
+  @Post(':id/restore')
+  @Requires('items:write')
+  @HttpCode(200)
+  @ApiOkResponse({ type: ItemResponse })
+  @ApiHeader({
+    name: 'If-Match',
+    required: false,
+    description: 'The version that the item has now, in the trash that of its deletion.',
+  })
+  @ApiResponse({ status: 428, description: 'The workspace demands If-Match; nothing was written.' })
+  @ApiPreconditionFailedResponse({ description: 'The item has moved on; nothing was written.' })
+  @ApiConflictResponse({ description: 'The item is not in the trash.' })
+  restore(
+    @CurrentCaller() caller: Caller<'items:write'>,
+    @Param('id', IdPipe) id: string,
+    @IfMatch() ifMatch: VersionCondition | undefined,
+  ): Promise<Representation<ItemResponse>> {
+    return this.trash.restore(caller, id, ifMatch);
+  }
+}

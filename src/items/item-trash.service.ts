@@ -1,0 +1,77 @@
+import { Injectable } from '@nestjs/common';
+import type { VersionCondition } from '../common/conditional.js';
+import { DEFAULT_LIMIT } from '../common/pagination.js';
+import { Representation } from '../common/representation.js';
+import { AtriumConfig } from '../config/config.js';
+import { PipelinedStatements } from '../database/pipelined-statements.js';
+import { formatCursor } from '../events/cursor.js';
+import { Epoch } from '../events/epoch.js';
+import type { Caller } from '../workspaces/requires.js';
+import { ItemCursors } from './item-cursors.js';
+import { type ListTrashQuery, toTrashedItem, type TrashedItemRow, type TrashList } from './item-trash.dto.js';
+import { LIST_TRASH } from './item-trash.sql.js';
+import type { ItemResponse } from './items.dto.js';
+import { ItemWorkspaceNotFound, NotInTrash } from './items.errors.js';
+import { ItemsService } from './items.service.js';
+
+/** A row of a page: of an empty one, the stream's position alone. */
+type PageRow = (TrashedItemRow | { id: null }) & { head: string };
+
+/** What was deleted: to look at, and to bring back. */
+@Injectable()
+export class ItemTrash {
+  private readonly days: number;
+
+  constructor(
+    private readonly statements: PipelinedStatements,
+    private readonly cursors: ItemCursors,
+    private readonly epoch: Epoch,
+    private readonly items: ItemsService,
+    config: AtriumConfig,
+  ) {
+    this.days = config.trash.days;
+  }
+
+  /**
+   * The trash of a workspace, newest deletion first.
+   * @throws {ItemWorkspaceNotFound}
+   * @throws {import('../common/problem.js').ValidationFailed} for a cursor of another list
+   */
+  async page(
+    caller: Caller<'items:read'>,
+    { workspaceId, cursor, limit = DEFAULT_LIMIT }: ListTrashQuery,
+  ): Promise<Representation<TrashList>> {
+    const list = `trash ${workspaceId?.toLowerCase() ?? caller.id}`;
+    const [deletedAt = null, id = null] = cursor === undefined ? [] : this.cursors.read(list, cursor).keys;
+    const values = [caller.id, workspaceId ?? null, deletedAt, id, limit + 1, this.days];
+    const rows = await this.statements.run<PageRow>(LIST_TRASH, values);
+    if (rows.length === 0) throw new ItemWorkspaceNotFound();
+    const found = rows.filter((row) => row.id !== null).slice(0, limit);
+    const last = found.at(-1);
+    const next =
+      last && rows.length > limit
+        ? this.cursors.write(list, { mode: 'after', keys: [last.deleted_at, last.id] })
+        : null;
+    return new Representation(
+      `{"data":[${found.map(toTrashedItem).join(',')}],"nextCursor":${JSON.stringify(next)}}`,
+      { cursor: formatCursor(this.epoch.current, Number(rows[0].head)) },
+    );
+  }
+
+  /**
+   * Brings a deleted item back as it was, as a new version.
+   * @throws {import('./items.errors.js').ItemNotFound}
+   * @throws {NotInTrash} if it is not deleted
+   * @throws as {@link ItemsService.update}
+   */
+  async restore(
+    caller: Caller<'items:write'>,
+    id: string,
+    ifMatch: VersionCondition | undefined,
+  ): Promise<Representation<ItemResponse>> {
+    const restored = await this.items.restore(caller, id, undefined, ifMatch);
+    if (restored) return restored;
+    await this.items.readToWrite(caller, id);
+    throw new NotInTrash();
+  }
+}
