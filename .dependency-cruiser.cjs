@@ -24,6 +24,17 @@ const mayImport = {
   workspaces: [...ground, 'audit', 'mail', 'accounts', 'sessions', 'events'],
   events: [...ground, 'bus', 'jobs'],
   rooms: [...ground, 'bus', 'sessions', 'workspaces', 'events'],
+  // Tokens for agents; accounts approve devices.
+  'oauth-server': [
+    ...ground,
+    'accounts',
+    'audit',
+    'rate-limits',
+    'sessions',
+    'workspaces',
+    'events',
+    'agents',
+  ],
   // A feature, but for one thing: what is said by a request is published as from a socket.
   'custom-rooms': [...ground, 'audit', 'sessions', 'workspaces', 'events', 'rooms'],
 };

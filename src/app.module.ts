@@ -1,5 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AccountsModule } from './accounts/accounts.module.js';
+import { AgentsModule } from './agents/agents.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { BusModule } from './bus/bus.module.js';
 import { CommonModule } from './common/common.module.js';
@@ -15,6 +16,7 @@ import { MailModule } from './mail/mail.module.js';
 import { MfaModule } from './mfa/mfa.module.js';
 import { HealthModule } from './observability/health/health.module.js';
 import { RateLimitsModule } from './rate-limits/rate-limits.module.js';
+import { OAuthServerModule } from './oauth-server/oauth-server.module.js';
 import { OAuthModule } from './oauth/oauth.module.js';
 import { RoomsModule } from './rooms/rooms.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
@@ -43,6 +45,8 @@ export class AppModule {
         IdempotencyModule,
         WorkspacesModule,
         ItemsModule,
+        AgentsModule,
+        OAuthServerModule,
         RoomsModule,
         CustomRoomsModule,
         HealthModule,

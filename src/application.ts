@@ -2,8 +2,10 @@ import { type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
+import { AGENTS_TAKE_JSON_PATCH } from './agents/agent-patches.js';
 import { AppModule } from './app.module.js';
 import { jsonBody } from './common/body.js';
+import { formBody } from './common/form-body.js';
 import { AtriumHttpAdapter } from './common/http-adapter.js';
 import { Lifecycle } from './common/lifecycle.js';
 import { ProblemFilter } from './common/problem.filter.js';
@@ -14,6 +16,7 @@ import { ValidationPipe } from './common/validation.pipe.js';
 import type { AtriumConfig } from './config/config.js';
 import { databaseProblem } from './database/database-problem.js';
 import { TAKES_JSON_PATCH } from './items/item-patches.js';
+import { TAKES_FORM } from './oauth-server/oauth-request.js';
 import { RoomsAdapter } from './rooms/rooms.adapter.js';
 import { serveReference } from './reference.js';
 
@@ -68,7 +71,8 @@ export async function createApplication(
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: 600,
   });
-  app.use(...jsonBody(config.http.bodyLimitBytes, TAKES_JSON_PATCH));
+  const json = jsonBody(config.http.bodyLimitBytes, [TAKES_JSON_PATCH, AGENTS_TAKE_JSON_PATCH]);
+  app.use(formBody(TAKES_FORM, json));
   app.useWebSocketAdapter(new RoomsAdapter(app));
   app.useGlobalPipes(new ValidationPipe());
   app.useGlobalFilters(new ProblemFilter(databaseProblem));

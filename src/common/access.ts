@@ -10,7 +10,23 @@ export interface Principal {
   readonly sessionId: string;
   /** When the access token ends, in milliseconds since the Unix epoch. */
   readonly expiresAt: number;
+  /** Of agents, and of no others. */
+  readonly agent?: AgentClaims;
 }
+
+/** What the access token of an agent says besides. */
+export interface AgentClaims {
+  /** The one that it belongs to, and that is meant where none is named. */
+  readonly workspaceId: string;
+  /** UUID of the token (`jti`): one token can be ended alone. */
+  readonly tokenId: string;
+  readonly clientId: string;
+  readonly scopes: readonly string[];
+}
+
+/** Whether the end of a session, or of one token, concerns this principal. */
+export const endsWith = ({ sessionId, agent }: Principal, ended: string): boolean =>
+  sessionId === ended || agent?.tokenId === ended;
 
 /** What a route demands of its caller; every route declares one, and a route without lets nobody in. */
 export type Access = 'public' | 'authenticated' | RequiredPermission;

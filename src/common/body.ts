@@ -44,30 +44,32 @@ const MERGE_PATCH_TYPE = 'application/merge-patch+json';
  * other media type is refused rather than ignored, so that no caller believes it was understood.
  * @param takesJsonPatch the paths that also take a JSON Patch, which becomes a {@link JsonPatchDocument}
  */
-export function jsonBody(limitBytes: number, takesJsonPatch: RegExp): RequestHandler[] {
+export function jsonBody(limitBytes: number, takesJsonPatch: readonly RegExp[]): RequestHandler {
   const read = express.raw({ limit: limitBytes, type: () => true });
   const acceptedTypes = ({ method, path }: Request): string[] => {
     if (method !== 'PATCH') return [JSON_TYPE];
-    return [MERGE_PATCH_TYPE, JSON_TYPE, ...(takesJsonPatch.test(path) ? [JSON_PATCH_TYPE] : [])];
+    return [
+      MERGE_PATCH_TYPE,
+      JSON_TYPE,
+      ...(takesJsonPatch.some((each) => each.test(path)) ? [JSON_PATCH_TYPE] : []),
+    ];
   };
-  return [
-    (request: Request, response: Response, next: NextFunction): void => {
-      if (!mayHaveBody(request)) return next();
-      const accepted = acceptedTypes(request);
-      const type = mediaType(request);
-      if (type === undefined || !accepted.includes(type))
-        return next(new UnsupportedMediaType(request.method, accepted));
-      read(request, response, (error?: unknown) => {
-        if (error) return next(asProblem(error, limitBytes));
-        try {
-          request.body = Buffer.isBuffer(request.body) ? parse(request.body, type) : undefined;
-          next();
-        } catch (refusal) {
-          next(refusal);
-        }
-      });
-    },
-  ];
+  return (request: Request, response: Response, next: NextFunction): void => {
+    if (!mayHaveBody(request)) return next();
+    const accepted = acceptedTypes(request);
+    const type = mediaType(request);
+    if (type === undefined || !accepted.includes(type))
+      return next(new UnsupportedMediaType(request.method, accepted));
+    read(request, response, (error?: unknown) => {
+      if (error) return next(asProblem(error, limitBytes));
+      try {
+        request.body = Buffer.isBuffer(request.body) ? parse(request.body, type) : undefined;
+        next();
+      } catch (refusal) {
+        next(refusal);
+      }
+    });
+  };
 }
 
 function mayHaveBody(request: Request): boolean {

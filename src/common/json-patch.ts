@@ -34,6 +34,14 @@ export class PatchNotApplicable extends Problem {
   }
 }
 
+/** 422 `patch_result_refused`: what a patch would make of the record is none; `errors` says where. */
+export class PatchResultRefused extends Problem {
+  constructor(errors: readonly InputError[]) {
+    const said = errors.map(({ pointer, detail }) => `${pointer} ${detail}`.trim()).join('; ');
+    super(422, 'patch_result_refused', `After the patch: ${said}. Nothing was written.`, { errors });
+  }
+}
+
 /** A JSON Patch that is well-formed. */
 export class JsonPatchDocument {
   private constructor(readonly operations: readonly JsonPatchOperation[]) {}

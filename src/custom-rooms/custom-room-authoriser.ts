@@ -19,7 +19,7 @@ interface GrantRow {
 }
 
 /** `rooms/{id}`: what is said in a room, for those who are in it. A closed one can be read to its end. */
-@AuthorisesRooms('rooms')
+@AuthorisesRooms('rooms', { scope: 'rooms:read' })
 export class CustomRoomAuthoriser implements RoomAuthoriser {
   constructor(private readonly statements: PipelinedStatements) {}
 

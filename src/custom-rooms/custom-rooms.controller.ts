@@ -15,6 +15,7 @@ import { Client, type ClientInfo } from '../common/client-info.js';
 import { IfMatch, type VersionCondition } from '../common/conditional.js';
 import { IdPipe } from '../common/identifiers.js';
 import type { Representation } from '../common/representation.js';
+import { OpenToAgents } from '../common/scopes.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import {
   CreateRoomRequest,
@@ -45,6 +46,7 @@ export class CustomRoomsController {
   /** The rooms of a workspace that the caller may see, newest first. */
   @Get()
   @Requires('rooms:read')
+  @OpenToAgents({ scope: 'rooms:read' })
   @ApiOkResponse({ type: RoomList })
   list(
     @CurrentCaller() caller: Caller<'rooms:read'>,
@@ -56,6 +58,7 @@ export class CustomRoomsController {
   /** One room. */
   @Get(':id')
   @Requires('rooms:read')
+  @OpenToAgents({ scope: 'rooms:read' })
   @ApiOkResponse({ type: RoomResponse })
   @ApiHeader({
     name: 'If-None-Match',

@@ -99,7 +99,7 @@ export class CustomRoomsService implements OnModuleInit {
     const limit = query.limit ?? DEFAULT_LIMIT;
     const rows = await this.statements.run<RoomRow & { head: string }>(LIST_ROOMS, [
       caller.id,
-      query.workspaceId ?? null,
+      query.workspaceId ?? caller.agent?.workspaceId ?? null,
       decodePageCursor(query.cursor),
       limit + 1,
       query.closed ?? 'false',

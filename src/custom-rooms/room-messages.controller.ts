@@ -9,6 +9,7 @@ import {
 import { IdPipe } from '../common/identifiers.js';
 import { PageQuery } from '../common/pagination.js';
 import type { Representation } from '../common/representation.js';
+import { OpenToAgents } from '../common/scopes.js';
 import { CloudEventResponse } from '../rooms/events.dto.js';
 import { PublishRequest } from '../rooms/rooms.dto.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
@@ -24,6 +25,7 @@ export class RoomMessagesController {
   /** Says something in a room: the same event as `publish` over a socket. */
   @Post()
   @Requires('rooms:publish')
+  @OpenToAgents({ scope: 'rooms:publish' })
   @ApiCreatedResponse({ type: CloudEventResponse })
   @ApiAcceptedResponse({ type: CloudEventResponse, description: 'It is not durable: sent, and not kept.' })
   publish(
@@ -37,6 +39,7 @@ export class RoomMessagesController {
   /** What was said in a room, newest first. */
   @Get()
   @Requires('rooms:read')
+  @OpenToAgents({ scope: 'rooms:read' })
   @ApiOkResponse({ type: RoomMessageList })
   list(
     @CurrentCaller() caller: Caller<'rooms:read'>,

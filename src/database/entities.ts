@@ -1,5 +1,7 @@
 import { OneTimeToken } from '../accounts/one-time-token.entity.js';
 import { User } from '../accounts/user.entity.js';
+import { AgentCredential } from '../agents/agent-credential.entity.js';
+import { Agent } from '../agents/agent.entity.js';
 import { AuditEntry } from '../audit/audit-entry.entity.js';
 import { CustomRoom } from '../custom-rooms/custom-room.entity.js';
 import { RoomMember } from '../custom-rooms/room-member.entity.js';
@@ -15,6 +17,7 @@ import { TotpFactor } from '../mfa/totp-factor.entity.js';
 import { PasswordAttempt } from '../rate-limits/password-attempt.entity.js';
 import { Identity } from '../oauth/identity.entity.js';
 import { Instance, Presence } from '../rooms/presence.entity.js';
+import { RevokedGrant } from '../sessions/revoked-grant.entity.js';
 import { Session } from '../sessions/session.entity.js';
 import { Invitation } from '../workspaces/invitation.entity.js';
 import { Membership } from '../workspaces/membership.entity.js';
@@ -27,6 +30,7 @@ export const entities = [
   AuditEntry,
   PasswordAttempt,
   Session,
+  RevokedGrant,
   Identity,
   TotpFactor,
   RecoveryCode,
@@ -39,6 +43,8 @@ export const entities = [
   Event,
   Item,
   TrashedItem,
+  Agent,
+  AgentCredential,
   IdempotencyKey,
   CustomRoom,
   RoomMember,

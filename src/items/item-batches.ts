@@ -6,6 +6,7 @@ import { JsonPatchDocument } from '../common/json-patch.js';
 import { mergePatch } from '../common/merge-patch.js';
 import { Forbidden, PreconditionRequired } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
+import { requireWritable } from '../common/scopes.js';
 import { AtriumConfig } from '../config/config.js';
 import { AppendingTransactions } from '../events/appending-transactions.js';
 import { formatCursor } from '../events/cursor.js';
@@ -70,7 +71,7 @@ export class ItemBatches {
   async run(caller: Caller<'items:write'>, request: BatchRequest): Promise<Representation<BatchResponse>> {
     const operations = readOperations(request);
     const { answer, events } = await this.appending.run(async (manager) => {
-      const state = await BatchState.read(manager, caller.id, operations, this.limitBytes);
+      const state = await BatchState.read(manager, caller, operations, this.limitBytes);
       const steps = operations.map((operation, n) => BatchFailed.at(n, '', () => state.step(operation, n)));
       await state.write(manager);
       return { answer: steps.map(({ result }) => result), events: steps.map(({ event }) => event) };
@@ -89,7 +90,7 @@ class BatchState {
   private readonly deleted = new Map<string, ItemRow>();
 
   private constructor(
-    private readonly principalId: string,
+    private readonly caller: Caller,
     private readonly workspaces: ReadonlyMap<string, WorkspaceRow>,
     private readonly items: Map<string, ItemRow>,
     private readonly limitBytes: number,
@@ -97,7 +98,7 @@ class BatchState {
 
   static async read(
     manager: EntityManager,
-    principalId: string,
+    caller: Caller,
     operations: readonly BatchOperation[],
     limitBytes: number,
   ): Promise<BatchState> {
@@ -107,21 +108,15 @@ class BatchState {
         ? [operation.item.workspaceId]
         : [],
     );
-    const inPersonal = operations.some(
-      ({ op, ...of }) => op === 'create' && 'item' in of && !of.item.workspaceId,
-    );
-    const locked = await manager.query<{ id: string }[]>(LOCK_WORKSPACES, [
-      principalId,
-      ids,
-      named,
-      inPersonal,
-    ]);
+    const inOwn = operations.some(({ op, ...of }) => op === 'create' && 'item' in of && !of.item.workspaceId);
+    if (inOwn && caller.agent) named.push(caller.agent.workspaceId);
+    const locked = await manager.query<{ id: string }[]>(LOCK_WORKSPACES, [caller.id, ids, named, inOwn]);
     const workspaceIds = locked.map(({ id }) => id);
-    const workspaces = await manager.query<WorkspaceRow[]>(READ_ROLES, [principalId, workspaceIds]);
+    const workspaces = await manager.query<WorkspaceRow[]>(READ_ROLES, [caller.id, workspaceIds]);
     const visible = workspaces.map(({ id }) => id);
     const items = await manager.query<ItemRow[]>(LOCK_ITEMS, [ids, visible]);
     return new BatchState(
-      principalId,
+      caller,
       new Map(workspaces.map((workspace) => [workspace.id, workspace])),
       new Map(items.map((item) => [item.id, item])),
       limitBytes,
@@ -139,7 +134,7 @@ class BatchState {
         streamId: row.workspace_id,
         subject: itemRoom(row.id),
         type: EVENT_TYPES[op],
-        principalId: this.principalId,
+        principalId: this.caller.id,
         data: JSON.parse(json) as unknown,
       },
     };
@@ -148,7 +143,7 @@ class BatchState {
   /** One statement for each kind of write. */
   async write(manager: EntityManager): Promise<void> {
     const write = async (statement: string, rows: readonly ItemRow[]): Promise<void> => {
-      if (rows.length > 0) await manager.query(statement, [parameter(rows), this.principalId]);
+      if (rows.length > 0) await manager.query(statement, [parameter(rows), this.caller.id]);
     };
     await write(INSERT_BATCH, this.rows(this.created));
     await write(UPDATE_BATCH, this.rows(this.changed));
@@ -156,13 +151,14 @@ class BatchState {
   }
 
   private create({ item }: BatchOperation & { op: 'create' }): ItemRow {
-    const { workspaceId } = item;
+    const workspaceId = item.workspaceId ?? this.caller.agent?.workspaceId;
     const workspace =
       workspaceId === undefined
         ? [...this.workspaces.values()].find(({ personal }) => personal)
         : this.workspaces.get(workspaceId.toLowerCase());
     if (!workspace) throw new ItemWorkspaceNotFound();
     refuseViewer(workspace);
+    requireWritable(this.caller, item.type);
     const row: ItemRow = {
       id: newId(),
       workspace_id: workspace.id,
@@ -171,9 +167,9 @@ class BatchState {
       data: JSON.stringify(item.data),
       version: '1',
       created_at: workspace.now,
-      created_by: this.principalId,
+      created_by: this.caller.id,
       updated_at: workspace.now,
-      updated_by: this.principalId,
+      updated_by: this.caller.id,
     };
     this.items.set(row.id, row);
     this.created.add(row.id);
@@ -186,6 +182,7 @@ class BatchState {
     const workspace = before && this.workspaces.get(before.workspace_id);
     if (!before || !workspace) throw new ItemNotFound();
     refuseViewer(workspace);
+    requireWritable(this.caller, before.type);
     if (ifMatch === undefined && workspace.requireIfMatch) throw new PreconditionRequired();
     requireVersion(Number(before.version), ifMatch);
     const content = operation.op === 'update' ? this.patched(before, operation.patch, n) : {};
@@ -194,8 +191,9 @@ class BatchState {
       ...content,
       version: String(Number(before.version) + 1),
       updated_at: workspace.now,
-      updated_by: this.principalId,
+      updated_by: this.caller.id,
     };
+    requireWritable(this.caller, row.type);
     if (operation.op === 'update') {
       this.items.set(id, row);
       this.changed.add(id);

@@ -45,7 +45,7 @@ export class ItemLists {
    * @throws {ListTooSlow}
    */
   async page(caller: Caller<'items:read'>, query: ItemListQuery): Promise<Representation<ItemList>> {
-    const list = `${query.workspaceId ?? caller.id} ${query.identity}`;
+    const list = `${named(caller, query) ?? caller.id} ${query.identity}`;
     const position = query.cursor === undefined ? undefined : this.cursors.read(list, query.cursor);
     const { rows, total } = query.plain
       ? { rows: await this.plain(caller, query, position), total: undefined }
@@ -71,12 +71,12 @@ export class ItemLists {
 
   private plain(
     caller: Caller,
-    { workspaceId, limit }: ItemListQuery,
+    query: ItemListQuery,
     position: ListPosition | undefined,
   ): Promise<PageRow[]> {
     const statement = isBackward(position) ? LIST_ITEMS_BACKWARD : LIST_ITEMS;
     const inclusive = position?.mode === 'from' || position?.mode === 'upto';
-    const values = [caller.id, workspaceId ?? null, position?.keys[0] ?? null, limit + 1, inclusive];
+    const values = [caller.id, named(caller, query), position?.keys[0] ?? null, query.limit + 1, inclusive];
     return this.statements.run<PageRow>(statement, values);
   }
 
@@ -85,7 +85,7 @@ export class ItemLists {
     query: ItemListQuery,
     position: ListPosition | undefined,
   ): Promise<{ rows: PageRow[]; total: number | undefined }> {
-    const values = [caller.id, query.workspaceId ?? null];
+    const values = [caller.id, named(caller, query)];
     const [found] = await this.statements.run<{ id: string; languages: string }>(LISTED_WORKSPACE, values);
     if (!found) throw new ItemWorkspaceNotFound();
     const workspace = { id: found.id, languages: found.languages.split(',') };
@@ -141,6 +141,10 @@ export class ItemLists {
     };
   }
 }
+
+/** The workspace that is asked for; null: the caller's personal one. */
+const named = ({ agent }: Caller, { workspaceId }: ItemListQuery): string | null =>
+  workspaceId ?? agent?.workspaceId ?? null;
 
 /** The sort keys of a row; the plain list is sorted by the id alone. */
 function keysOf(item: PageRow, count: number): string[] {

@@ -1,7 +1,7 @@
 import { Injectable, type PipeTransform } from '@nestjs/common';
 import type { VersionCondition } from '../common/conditional.js';
 import { isJsonObject, type JsonValue } from '../common/json.js';
-import { applyJsonPatch, JsonPatchDocument } from '../common/json-patch.js';
+import { applyJsonPatch, JsonPatchDocument, PatchResultRefused } from '../common/json-patch.js';
 import { Unavailable, ValidationFailed, VersionMismatch } from '../common/problem.js';
 import type { Representation } from '../common/representation.js';
 import { Turns } from '../common/turns.js';
@@ -10,7 +10,6 @@ import { AtriumConfig } from '../config/config.js';
 import type { Caller } from '../workspaces/requires.js';
 import { requireVersion } from '../workspaces/workspace-lock.js';
 import { type ItemResponse, type ItemRow, ReplaceItemContent, UpdateItemRequest } from './items.dto.js';
-import { PatchResultRefused } from './items.errors.js';
 import { ItemsService } from './items.service.js';
 
 /** The paths that take a JSON Patch beside a merge patch. */

@@ -19,7 +19,7 @@ const ROLE: Statement = {
 };
 
 /** `items/{id}`: what happens to one item, for the members of its workspace. */
-@AuthorisesRooms('items')
+@AuthorisesRooms('items', { scope: 'items:read' })
 export class ItemRooms implements RoomAuthoriser {
   constructor(private readonly statements: PipelinedStatements) {}
 

@@ -11,6 +11,7 @@ import {
 import { IfMatch, type VersionCondition } from '../common/conditional.js';
 import { IdPipe } from '../common/identifiers.js';
 import type { Representation } from '../common/representation.js';
+import { OpenToAgents } from '../common/scopes.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import { ListTrashQuery, TrashList } from './item-trash.dto.js';
 import { ItemTrash } from './item-trash.service.js';
@@ -25,6 +26,7 @@ export class ItemTrashController {
   /** The deleted items of a workspace, newest deletion first. */
   @Get('trash')
   @Requires('items:read')
+  @OpenToAgents({ scope: 'items:read' })
   @ApiOkResponse({ type: TrashList })
   list(
     @CurrentCaller() caller: Caller<'items:read'>,
@@ -36,6 +38,7 @@ export class ItemTrashController {
   /** Brings an item back from the trash, as a new version. */
   @Post(':id/restore')
   @Requires('items:write')
+  @OpenToAgents({ scope: 'items:write' })
   @HttpCode(200)
   @ApiOkResponse({ type: ItemResponse })
   @ApiHeader({

@@ -41,9 +41,10 @@ export class ItemTrash {
     caller: Caller<'items:read'>,
     { workspaceId, cursor, limit = DEFAULT_LIMIT }: ListTrashQuery,
   ): Promise<Representation<TrashList>> {
-    const list = `trash ${workspaceId?.toLowerCase() ?? caller.id}`;
+    const named = workspaceId ?? caller.agent?.workspaceId;
+    const list = `trash ${named?.toLowerCase() ?? caller.id}`;
     const [deletedAt = null, id = null] = cursor === undefined ? [] : this.cursors.read(list, cursor).keys;
-    const values = [caller.id, workspaceId ?? null, deletedAt, id, limit + 1, this.days];
+    const values = [caller.id, named ?? null, deletedAt, id, limit + 1, this.days];
     const rows = await this.statements.run<PageRow>(LIST_TRASH, values);
     if (rows.length === 0) throw new ItemWorkspaceNotFound();
     const found = rows.filter((row) => row.id !== null).slice(0, limit);

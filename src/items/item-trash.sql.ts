@@ -1,7 +1,16 @@
 import type { Statement } from '../database/pipelined-statements.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
 import { ITEM_RESTORED } from './items.events.js';
-import { CHANGED, type ChangeInput, changes, current, MAY_CHANGE, mayRead, workspace } from './items.sql.js';
+import {
+  BECOMES_WRITABLE,
+  CHANGED,
+  type ChangeInput,
+  changes,
+  current,
+  MAY_CHANGE,
+  mayRead,
+  workspace,
+} from './items.sql.js';
 
 export interface RestoreInput extends ChangeInput {
   /** All three: the content of an older version instead of what was deleted. */
@@ -19,12 +28,12 @@ export const RESTORE_ITEMS: CombinableWrite<RestoreInput> = {
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
         n int, id uuid, event_id uuid, principal_id uuid, if_match int[], conditional boolean,
-        type text, title text, data jsonb)
+        type text, title text, data jsonb, writable text[])
     ),
     ${current('trashed_items')},
     taken AS (
       DELETE FROM trashed_items i USING input t JOIN current c ON c.n = t.n
-      WHERE i.id = c.id AND ${MAY_CHANGE}
+      WHERE i.id = c.id AND ${MAY_CHANGE} AND ${BECOMES_WRITABLE}
       RETURNING i.id, i.workspace_id, COALESCE(t.type, i.type) AS type, COALESCE(t.title, i.title) AS title,
         COALESCE(t.data, i.data) AS data, i.version + 1 AS version, i.created_at, i.created_by, t.principal_id
     ),

@@ -20,6 +20,7 @@ import { IfMatch, type VersionCondition } from '../common/conditional.js';
 import { MAX_OPERATIONS } from '../common/json-patch.js';
 import { IdPipe } from '../common/identifiers.js';
 import type { Representation } from '../common/representation.js';
+import { OpenToAgents } from '../common/scopes.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import { ApiItemListQuery } from './item-list.api.js';
 import { ItemList } from './item-list.dto.js';
@@ -42,6 +43,7 @@ export class ItemsController {
   /** Creates an item. */
   @Post()
   @Requires('items:write')
+  @OpenToAgents({ scope: 'items:write' })
   @ApiCreatedResponse({ type: ItemResponse })
   create(
     @CurrentCaller() caller: Caller<'items:write'>,
@@ -53,6 +55,7 @@ export class ItemsController {
   /** The items of a workspace: filtered, in any order, searched, page by page; newest first when nothing is said. */
   @Get()
   @Requires('items:read')
+  @OpenToAgents({ scope: 'items:read' })
   @ApiItemListQuery()
   @ApiOkResponse({ type: ItemList })
   list(
@@ -65,6 +68,7 @@ export class ItemsController {
   /** One item. */
   @Get(':id')
   @Requires('items:read')
+  @OpenToAgents({ scope: 'items:read' })
   @ApiOkResponse({ type: ItemResponse })
   @ApiHeader({
     name: 'If-None-Match',
@@ -85,6 +89,7 @@ export class ItemsController {
    */
   @Patch(':id')
   @Requires('items:write')
+  @OpenToAgents({ scope: 'items:write' })
   @ApiConsumes('application/merge-patch+json', 'application/json', 'application/json-patch+json')
   @ApiExtraModels(UpdateItemRequest, JsonPatchStep)
   @ApiBody({
@@ -115,6 +120,7 @@ export class ItemsController {
   /** Deletes an item. */
   @Delete(':id')
   @Requires('items:write')
+  @OpenToAgents({ scope: 'items:write' })
   @HttpCode(204)
   @ApiNoContentResponse()
   @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that you mean to delete.' })

@@ -1,4 +1,4 @@
-import { type InputError, NotFound, Problem } from '../common/problem.js';
+import { NotFound, Problem } from '../common/problem.js';
 
 /** 404 `not_found`: no such item, or none that the caller may see. */
 export class ItemNotFound extends NotFound {
@@ -22,14 +22,6 @@ export class NotInTrash extends Problem {
       'not_in_trash',
       'The item is not deleted. To go back to an older version of it, name that version.',
     );
-  }
-}
-
-/** 422 `patch_result_refused`: what a patch would make of the item is none; `errors` says where. */
-export class PatchResultRefused extends Problem {
-  constructor(errors: readonly InputError[]) {
-    const said = errors.map(({ pointer, detail }) => `${pointer} ${detail}`.trim()).join('; ');
-    super(422, 'patch_result_refused', `After the patch: ${said}. Nothing was written.`, { errors });
   }
 }
 

@@ -3,6 +3,7 @@ import type { VersionCondition } from '../common/conditional.js';
 import { newId } from '../common/identifiers.js';
 import { Forbidden, PreconditionRequired, VersionMismatch } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
+import { requireWritable, writableTypes } from '../common/scopes.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { Announcements } from '../events/announcements.js';
 import { formatCursor } from '../events/cursor.js';
@@ -48,6 +49,7 @@ type WriteRow = {
   n: string;
   role: Role | null;
   found_version?: string | null;
+  found_type?: string | null;
   lacks_if_match?: string | null;
 } & (WrittenItemRow | { seq: null });
 
@@ -81,6 +83,7 @@ export class ItemsService implements OnModuleInit {
   /**
    * @throws {ItemWorkspaceNotFound}
    * @throws {Forbidden} for a viewer
+   * @throws {import('../common/scopes.js').TypeNotWritable}
    */
   async create(
     caller: Caller<'items:write'>,
@@ -91,13 +94,14 @@ export class ItemsService implements OnModuleInit {
       id: newId(),
       event_id: newId(),
       principal_id: caller.id,
-      workspace_id: workspaceId,
+      workspace_id: workspaceId ?? caller.agent?.workspaceId,
       type,
       title,
       data,
+      writable: writableTypes(caller),
     });
     if (row.role === null) throw new ItemWorkspaceNotFound();
-    return this.written(row, (item) => `/v1/items/${item.id}`);
+    return this.written(caller, row, [type], (item) => `/v1/items/${item.id}`);
   }
 
   /** @throws {ItemNotFound} */
@@ -116,6 +120,7 @@ export class ItemsService implements OnModuleInit {
    * @throws {Forbidden} for a viewer
    * @throws {VersionMismatch} if `ifMatch` does not hold
    * @throws {PreconditionRequired} if there is none, and the workspace demands it
+   * @throws {import('../common/scopes.js').TypeNotWritable} for an agent that may not write what it was or becomes
    */
   async update(
     caller: Caller<'items:write'>,
@@ -125,7 +130,7 @@ export class ItemsService implements OnModuleInit {
   ): Promise<Representation<ItemResponse>> {
     const { title, type, data } = patch;
     const row = await this.updates.run({ ...change(caller, id, ifMatch), type, title, data });
-    return this.changed(row);
+    return this.changed(caller, row, type);
   }
 
   /**
@@ -137,6 +142,7 @@ export class ItemsService implements OnModuleInit {
     const [row] = await this.statements.run<ItemRow & { role: Role }>(READ_TO_WRITE, [id, caller.id]);
     if (!row) throw new ItemNotFound();
     refuseViewer(row.role);
+    requireWritable(caller, row.type);
     return row;
   }
 
@@ -156,7 +162,7 @@ export class ItemsService implements OnModuleInit {
   ): Promise<Representation<ItemResponse>> {
     const { title, type, data: replacement } = content;
     const input = { ...change(caller, id, [version]), conditional, type, title, replacement };
-    return this.changed(await this.updates.run(input));
+    return this.changed(caller, await this.updates.run(input), type);
   }
 
   /**
@@ -170,7 +176,8 @@ export class ItemsService implements OnModuleInit {
     ifMatch: VersionCondition | undefined,
   ): Promise<Representation<ItemResponse>> {
     const { title, type, data: replacement } = content;
-    return this.changed(await this.updates.run({ ...change(caller, id, ifMatch), type, title, replacement }));
+    const input = { ...change(caller, id, ifMatch), type, title, replacement };
+    return this.changed(caller, await this.updates.run(input), type);
   }
 
   /**
@@ -184,7 +191,7 @@ export class ItemsService implements OnModuleInit {
     ifMatch: VersionCondition | undefined,
   ): Promise<Representation<never>> {
     const row = await this.deletes.run(change(caller, id, ifMatch));
-    return Representation.empty({ cursor: this.changed(row).meta.cursor });
+    return Representation.empty({ cursor: this.changed(caller, row).meta.cursor });
   }
 
   /**
@@ -201,17 +208,26 @@ export class ItemsService implements OnModuleInit {
   ): Promise<Representation<ItemResponse> | undefined> {
     const older = content && { title: content.title, type: content.type, data: content.data };
     const row = await this.restores.run({ ...change(caller, id, ifMatch), ...older });
-    return row.role === null ? undefined : this.written(row);
+    return row.role === null ? undefined : this.changed(caller, row, content?.type);
   }
 
-  private changed(row: WriteRow): Representation<ItemResponse> {
+  /** @param becomes the type that was asked for, if one was */
+  private changed(caller: Caller, row: WriteRow, becomes?: string): Representation<ItemResponse> {
     if (row.role === null) throw new ItemNotFound();
-    return this.written(row);
+    const types = [row.found_type ?? undefined, becomes].filter((type) => type !== undefined);
+    return this.written(caller, row, types);
   }
 
-  private written(row: WriteRow, location?: (item: ItemRow) => string): Representation<ItemResponse> {
+  /** @param types of the item, before and after */
+  private written(
+    caller: Caller,
+    row: WriteRow,
+    types: readonly string[],
+    location?: (item: ItemRow) => string,
+  ): Representation<ItemResponse> {
     if (row.seq === null) {
       if (row.role) refuseViewer(row.role);
+      requireWritable(caller, ...types);
       if (row.lacks_if_match === 't') throw new PreconditionRequired();
       throw new VersionMismatch(Number(row.found_version));
     }
@@ -249,5 +265,6 @@ function change(
     principal_id: caller.id,
     if_match: ifMatch === '*' ? undefined : ifMatch,
     conditional: ifMatch !== undefined,
+    writable: writableTypes(caller),
   };
 }

@@ -88,7 +88,12 @@ export interface CreateInput {
   readonly type: string;
   readonly title: string;
   readonly data: unknown;
+  /** The types that the caller may write; all of them when left out. */
+  readonly writable: readonly string[] | undefined;
 }
+
+/** Whether the caller's scopes reach to items of a type. */
+const isWritable = (type: string): string => `(t.writable IS NULL OR ${type} = ANY (t.writable))`;
 
 /** Answers `role` null where the caller is no member of the workspace. */
 export const CREATE_ITEMS: CombinableWrite<CreateInput> = {
@@ -97,7 +102,8 @@ export const CREATE_ITEMS: CombinableWrite<CreateInput> = {
     text: `
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
-        n int, id uuid, event_id uuid, principal_id uuid, workspace_id uuid, type text, title text, data jsonb)
+        n int, id uuid, event_id uuid, principal_id uuid, workspace_id uuid, type text, title text, data jsonb,
+        writable text[])
     ),
     allowed AS MATERIALIZED (
       SELECT t.n, m.workspace_id, m.role FROM input t
@@ -107,7 +113,8 @@ export const CREATE_ITEMS: CombinableWrite<CreateInput> = {
     written AS (
       INSERT INTO items (id, workspace_id, type, title, data, created_by, updated_by)
       SELECT t.id, a.workspace_id, t.type, t.title, t.data, t.principal_id, t.principal_id
-      FROM input t JOIN allowed a ON a.n = t.n WHERE ${mayWrite('a.role')}
+      FROM input t JOIN allowed a ON a.n = t.n
+      WHERE ${mayWrite('a.role')} AND ${isWritable('t.type')}
       RETURNING *
     ), ${changes(ITEM_CREATED)}
     SELECT t.n, a.role, t.event_id, e.seq, ${columns('w')}
@@ -126,6 +133,8 @@ export interface ChangeInput {
   readonly if_match: readonly number[] | undefined;
   /** Whether the caller said from which version, `*` included; some workspaces demand it. */
   readonly conditional: boolean;
+  /** The types that the caller may write; all of them when left out. */
+  readonly writable: readonly string[] | undefined;
 }
 
 export interface UpdateInput extends ChangeInput {
@@ -139,7 +148,7 @@ export interface UpdateInput extends ChangeInput {
 
 /** The items as they are now, locked in sorted order, with what the caller may do to them. */
 export const current = (table: 'items' | 'trashed_items'): string => `current AS MATERIALIZED (
-      SELECT t.n, i.id, i.version, m.role, ws.require_if_match AND NOT t.conditional AS lacks_if_match
+      SELECT t.n, i.id, i.version, i.type, m.role, ws.require_if_match AND NOT t.conditional AS lacks_if_match
       FROM input t
       JOIN ${table} i ON i.id = t.id
       JOIN memberships m ON m.workspace_id = i.workspace_id AND m.principal_id = t.principal_id
@@ -147,12 +156,16 @@ export const current = (table: 'items' | 'trashed_items'): string => `current AS
       ORDER BY i.id FOR NO KEY UPDATE OF i
     )`;
 
-export const MAY_CHANGE = `${mayWrite('c.role')} AND NOT c.lacks_if_match
+/** What it is now; what it becomes is for {@link BECOMES_WRITABLE} to say. */
+export const MAY_CHANGE = `${mayWrite('c.role')} AND ${isWritable('c.type')} AND NOT c.lacks_if_match
         AND (t.if_match IS NULL OR c.version = ANY (t.if_match))`;
+
+/** Whether the caller's scopes reach to what it becomes. */
+export const BECOMES_WRITABLE = isWritable('COALESCE(t.type, c.type)');
 
 /** What every change answers: the version found, null where there is nothing to see, and what was written. */
 export const CHANGED = `
-    SELECT t.n, c.role, c.version AS found_version, c.lacks_if_match, t.event_id, e.seq, ${columns('w')}
+    SELECT t.n, c.role, c.version AS found_version, c.type AS found_type, c.lacks_if_match, t.event_id, e.seq, ${columns('w')}
     FROM input t
     LEFT JOIN current c ON c.n = t.n
     LEFT JOIN written w ON w.id = t.id
@@ -166,7 +179,7 @@ export const UPDATE_ITEMS: CombinableWrite<UpdateInput> = {
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
         n int, id uuid, event_id uuid, principal_id uuid, if_match int[], conditional boolean,
-        type text, title text, data jsonb, replacement jsonb)
+        type text, title text, data jsonb, replacement jsonb, writable text[])
     ),
     ${current('items')},
     written AS (
@@ -179,7 +192,7 @@ export const UPDATE_ITEMS: CombinableWrite<UpdateInput> = {
         updated_at = now(),
         updated_by = t.principal_id
       FROM input t JOIN current c ON c.n = t.n
-      WHERE i.id = c.id AND ${MAY_CHANGE}
+      WHERE i.id = c.id AND ${MAY_CHANGE} AND ${BECOMES_WRITABLE}
       RETURNING i.*
     ), ${changes(ITEM_UPDATED)}
     ${CHANGED}`,
@@ -194,7 +207,7 @@ export const DELETE_ITEMS: CombinableWrite<ChangeInput> = {
     text: `
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
-        n int, id uuid, event_id uuid, principal_id uuid, if_match int[], conditional boolean)
+        n int, id uuid, event_id uuid, principal_id uuid, if_match int[], conditional boolean, writable text[])
     ),
     ${current('items')},
     written AS (

@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
-import type { Principal } from '../common/access.js';
+import { endsWith, type Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
 import { newId } from '../common/identifiers.js';
 import { AtriumConfig } from '../config/config.js';
@@ -89,10 +89,10 @@ export class Connections implements OnApplicationBootstrap, OnApplicationShutdow
     if (this.byClient.size === 0) this.whenEmpty?.();
   }
 
-  /** Ends the sockets of a session. */
-  closeSession(sessionId: string): void {
+  /** Ends the sockets of a session, or of one token. */
+  closeSession(ended: string): void {
     for (const connection of this.byClient.values())
-      if (connection.principal?.sessionId === sessionId)
+      if (connection.principal && endsWith(connection.principal, ended))
         connection.close(CloseCode.REVOKED, 'session revoked');
   }
 

@@ -5,7 +5,7 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import type { Response } from 'express';
-import type { Principal } from '../common/access.js';
+import { endsWith, type Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
 import { Unavailable } from '../common/problem.js';
 import { AtriumConfig } from '../config/config.js';
@@ -46,9 +46,9 @@ export class EventStreams implements OnModuleInit, OnApplicationBootstrap, Befor
   ) {}
 
   onModuleInit(): void {
-    this.revocations.onRevoked((sessionId) => {
+    this.revocations.onRevoked((ended) => {
       for (const stream of this.open)
-        if (stream.principal.sessionId === sessionId) stream.close(CloseCode.REVOKED, 'session revoked');
+        if (endsWith(stream.principal, ended)) stream.close(CloseCode.REVOKED, 'session revoked');
     });
   }
 
@@ -94,7 +94,7 @@ export class EventStreams implements OnModuleInit, OnApplicationBootstrap, Befor
     const stream = this.register(principal, response);
     const { joined, subscription } = await this.hub.join(stream, room, authorise, lastEventId || after);
     // What ended while the question was under way found a stream that had not begun.
-    if (this.revocations.isRevoked(principal.sessionId)) throw new SessionRevoked();
+    if (this.revocations.hasEnded(principal)) throw new SessionRevoked();
     if (!subscription.active) throw new RoomNotFound();
     if (!stream.isWanted) return;
     stream.begin(joined);

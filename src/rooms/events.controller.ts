@@ -10,6 +10,7 @@ import {
 import type { Response } from 'express';
 import { Authenticated, CurrentPrincipal, type Principal } from '../common/access.js';
 import type { Representation } from '../common/representation.js';
+import { OpenToAgents } from '../common/scopes.js';
 import { EventStreams } from './event-streams.js';
 import { EventList, FollowEventsQuery, ReadEventsQuery } from './events.dto.js';
 import { RoomHistory } from './room-history.js';
@@ -17,6 +18,7 @@ import { RoomHistory } from './room-history.js';
 @ApiTags('events')
 @ApiBearerAuth()
 @Authenticated()
+@OpenToAgents({})
 @Controller('v1/events')
 export class EventsController {
   constructor(

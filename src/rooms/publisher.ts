@@ -4,6 +4,7 @@ import { Clock } from '../common/clock.js';
 import { newId } from '../common/identifiers.js';
 import type { JsonValue } from '../common/json.js';
 import { Unavailable } from '../common/problem.js';
+import { requireScope } from '../common/scopes.js';
 import { EventAppends } from '../events/event-appends.js';
 import { cloudEventJson } from '../events/stream-event.js';
 import { EphemeralMessages } from './ephemeral-messages.js';
@@ -64,6 +65,7 @@ export class Publisher {
    * @throws {import('./rooms.errors.js').RoomNotFound}
    * @throws {NotPublisher} if the principal may only listen, or the grant's own refusal
    * @throws {ReservedType}
+   * @throws {import('../common/scopes.js').InsufficientScope} for an agent without `rooms:publish`
    */
   async publish(
     principal: Principal,
@@ -73,10 +75,11 @@ export class Publisher {
   ): Promise<Published> {
     const [kind = ''] = message.type.split('.');
     if (RESERVED.has(kind)) throw new ReservedType(kind);
+    requireScope(principal, 'rooms:publish');
     let grant = known;
     // A refusal is not remembered: the role may have changed for the better.
     if (!grant?.mayPublish) {
-      grant = await this.directory.authorise(principal, message.room);
+      grant = await this.directory.authorise(principal, message.room, 'publish');
       renewed(grant);
     }
     requirePublisher(grant);
@@ -94,7 +97,7 @@ export class Publisher {
       const event = { streamId, subject, type, principalId: principal.id, data };
       const appended = await this.appends.append(event, asOf);
       if (appended) return { json: appended.json, cursor: this.hub.cursor(appended.seq) };
-      grant = await this.directory.authorise(principal, subject);
+      grant = await this.directory.authorise(principal, subject, 'publish');
     }
     throw new Unavailable('Rights in this workspace keep changing; nothing was published. Try again.');
   }

@@ -1,6 +1,7 @@
 import { applyDecorators, Injectable, SetMetadata } from '@nestjs/common';
 import type { Principal } from '../common/access.js';
 import type { Problem } from '../common/problem.js';
+import type { AgentAccess } from '../common/scopes.js';
 import type { StreamEvent } from '../events/stream-event.js';
 
 export const ROOM_KIND = 'atrium:room-kind';
@@ -29,6 +30,7 @@ export type RoomAccessChange =
 /** Decides who may join the rooms of one kind. */
 export interface RoomAuthoriser {
   /**
+   * Asked for agents only if their scopes let them in.
    * @param id the part of the room's name after the kind, a UUID
    * @returns `undefined` if there is no such room, or none that the principal may know of
    */
@@ -41,9 +43,16 @@ export interface RoomAuthoriser {
   accessChange?(event: StreamEvent): RoomAccessChange | undefined;
 }
 
+/** The rooms of one kind, and by what scope agents may join them: none, unless it is said. */
+export interface RoomKind {
+  readonly kind: string;
+  readonly agents?: AgentAccess;
+}
+
 /**
  * Marks a provider as the authoriser of the rooms `{kind}/{id}`. That is all a feature does to have rooms of
  * its own: it never touches a socket.
+ * @param agents lets agents in: those that hold the scope, or, by `self`, the one whose room it is
  */
-export const AuthorisesRooms = (kind: string): ClassDecorator =>
-  applyDecorators(Injectable(), SetMetadata(ROOM_KIND, kind));
+export const AuthorisesRooms = (kind: string, agents?: AgentAccess): ClassDecorator =>
+  applyDecorators(Injectable(), SetMetadata<string, RoomKind>(ROOM_KIND, { kind, agents }));

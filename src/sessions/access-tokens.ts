@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import jwt from 'jsonwebtoken';
 import type { KeyObject } from 'node:crypto';
-import type { Principal } from '../common/access.js';
+import type { AgentClaims, Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
+import { newId } from '../common/identifiers.js';
 import { Unauthenticated } from '../common/problem.js';
 import { AtriumConfig } from '../config/config.js';
 import { TokenKeys } from './token-keys.js';
@@ -17,6 +18,25 @@ export const verificationOptions = (config: AtriumConfig, keys: TokenKeys) =>
     issuer: config.tokens.issuer,
     audience: config.tokens.audience,
   }) satisfies jwt.VerifyOptions;
+
+/** What an agent is given access tokens by. */
+export interface AgentGrant {
+  /** The agent. */
+  readonly id: string;
+  /** What ends all of its tokens. */
+  readonly sessionId: string;
+  readonly workspaceId: string;
+  readonly clientId: string;
+  readonly scopes: readonly string[];
+  /** How long the token may live at most; null: as long as any. */
+  readonly secondsLeft: number | null;
+}
+
+export interface AgentToken {
+  readonly accessToken: string;
+  readonly tokenId: string;
+  readonly expiresIn: number;
+}
 
 /** Signs and reads access tokens: JWTs by RFC 9068 with `sub`, `sid`, `aud`, `iss`, `iat`, `exp`. */
 @Injectable()
@@ -40,6 +60,32 @@ export class AccessTokens {
       audience,
     });
     return { accessToken, expiresIn: accessTtlSeconds };
+  }
+
+  /** @returns a token for an agent (RFC 9068, section 2.2), its id and its life in seconds */
+  signForAgent({ id, sessionId, workspaceId, clientId, scopes, secondsLeft }: AgentGrant): AgentToken {
+    const { issuer, audience, accessTtlSeconds } = this.config.tokens;
+    const { algorithm, key, kid } = this.keys.signing;
+    const expiresIn = Math.min(accessTtlSeconds, secondsLeft ?? Infinity);
+    const issuedAt = Math.floor(this.clock.now() / 1_000);
+    const tokenId = newId();
+    const claims = {
+      sid: sessionId,
+      workspace: workspaceId,
+      client_id: clientId,
+      scope: scopes.join(' '),
+      iat: issuedAt,
+      exp: issuedAt + expiresIn,
+    };
+    const accessToken = jwt.sign(claims, key, {
+      algorithm,
+      header: { alg: algorithm, typ: TYPE, kid },
+      jwtid: tokenId,
+      subject: id,
+      issuer,
+      audience,
+    });
+    return { accessToken, tokenId, expiresIn };
   }
 
   /**
@@ -79,8 +125,24 @@ export function principalOf(token: jwt.Jwt | null): Principal {
   if (!token) throw new Unauthenticated();
   const { header, payload } = token;
   if (header.typ?.toLowerCase() !== TYPE || typeof payload === 'string') throw new Unauthenticated();
-  const { sub, sid, exp } = payload as { sub?: unknown; sid?: unknown; exp?: unknown };
+  const { sub, sid, exp, client_id: clientId } = payload as Readonly<Record<string, unknown>>;
   if (typeof sub !== 'string' || typeof sid !== 'string' || typeof exp !== 'number')
     throw new Unauthenticated();
-  return { kind: 'user', id: sub, sessionId: sid, expiresAt: exp * 1_000 };
+  const principal = { id: sub, sessionId: sid, expiresAt: exp * 1_000 };
+  // Only agents come as clients of their own.
+  if (clientId === undefined) return { kind: 'user', ...principal };
+  return { kind: 'agent', ...principal, agent: agentClaims(payload) };
+}
+
+/** @throws {Unauthenticated} if one is missing */
+function agentClaims(payload: Readonly<Record<string, unknown>>): AgentClaims {
+  const { client_id: clientId, workspace: workspaceId, jti: tokenId, scope } = payload;
+  if (
+    typeof clientId !== 'string' ||
+    typeof workspaceId !== 'string' ||
+    typeof tokenId !== 'string' ||
+    typeof scope !== 'string'
+  )
+    throw new Unauthenticated();
+  return { clientId, workspaceId, tokenId, scopes: scope.split(' ').filter(Boolean) };
 }

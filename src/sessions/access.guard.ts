@@ -10,6 +10,7 @@ import {
   type Principal,
 } from '../common/access.js';
 import { Forbidden, Problem, Unauthenticated } from '../common/problem.js';
+import { admitAgent, AGENT_ACCESS, type AgentAccess } from '../common/scopes.js';
 import { BadTokens } from '../rate-limits/bad-tokens.js';
 import { SessionRevocations } from './session-revocations.js';
 import { SessionRevoked } from './sessions.errors.js';
@@ -42,7 +43,7 @@ export class AccessGuard extends AuthGuard('jwt') {
     if (access !== 'authenticated') (request as AuthenticatedRequest).required = access;
     const token = bearerToken(request);
     const known = token === undefined ? undefined : this.verified.find(token);
-    return known ? this.admit(request, known) : this.verify(context, request, token);
+    return known ? this.admit(context, request, known) : this.verify(context, request, token);
   }
 
   override handleRequest<T>(error: unknown, principal: T | false, info: unknown): T {
@@ -65,11 +66,16 @@ export class AccessGuard extends AuthGuard('jwt') {
     }
     const principal = (request as AuthenticatedRequest).user;
     if (token !== undefined) this.verified.remember(token, principal);
-    return this.admit(request, principal);
+    return this.admit(context, request, principal);
   }
 
-  private admit(request: Request, principal: Principal): boolean {
-    if (this.revocations.isRevoked(principal.sessionId)) throw new SessionRevoked();
+  private admit(context: ExecutionContext, request: Request, principal: Principal): boolean {
+    if (this.revocations.hasEnded(principal)) throw new SessionRevoked();
+    if (principal.agent) {
+      const targets = [context.getHandler(), context.getClass()];
+      const access = this.reflector.getAllAndOverride<AgentAccess | undefined>(AGENT_ACCESS, targets);
+      admitAgent(principal, access, request.params['id']);
+    }
     (request as AuthenticatedRequest).user = principal;
     return true;
   }

@@ -18,7 +18,7 @@ export class Authenticator {
    */
   authenticate(token: string): Principal {
     const principal = this.tokens.verify(token);
-    if (this.revocations.isRevoked(principal.sessionId)) throw new SessionRevoked();
+    if (this.revocations.hasEnded(principal)) throw new SessionRevoked();
     return principal;
   }
 }

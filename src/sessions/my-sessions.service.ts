@@ -4,6 +4,7 @@ import type { Principal } from '../common/access.js';
 import type { ClientInfo } from '../common/client-info.js';
 import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor, type PageQuery } from '../common/pagination.js';
 import { Unauthenticated } from '../common/problem.js';
+import { InsufficientScope } from '../common/scopes.js';
 import { AtriumConfig } from '../config/config.js';
 import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
 import { AccessTokens } from './access-tokens.js';
@@ -62,6 +63,7 @@ export class MySessionsService {
   /**
    * Ends the session of an access token, or else of a refresh token. Ending it twice is no error.
    * @throws {Unauthenticated} if there is no good access token, and no refresh token
+   * @throws {InsufficientScope} for an agent, which has no such session
    * @throws {import('./sessions.errors.js').InvalidRefreshToken}
    */
   async logout(
@@ -89,7 +91,9 @@ export class MySessionsService {
     refreshToken: string | undefined,
   ): Promise<{ userId: string; sessionId: string }> {
     if (bearer !== undefined) {
-      const { id, sessionId } = this.accessTokens.verify(bearer);
+      const { id, sessionId, agent } = this.accessTokens.verify(bearer);
+      // Its tokens are ended by POST /oauth/revoke.
+      if (agent) throw new InsufficientScope();
       return { userId: id, sessionId };
     }
     if (refreshToken === undefined) throw new Unauthenticated();

@@ -1,5 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import { Bus } from '../bus/bus.js';
+import type { Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
 import { isId } from '../common/identifiers.js';
 import { AtriumConfig } from '../config/config.js';
@@ -19,13 +21,24 @@ const OVERLAP_SECONDS = 10;
 
 const RECENTLY_REVOKED: Statement = {
   name: 'sessions.recently_revoked',
-  text: `SELECT id FROM sessions WHERE revoked_at > now() - make_interval(secs => $1::int)`,
+  text: `SELECT id FROM sessions WHERE revoked_at > now() - make_interval(secs => $1::int)
+    UNION ALL SELECT id FROM revoked_grants WHERE revoked_at > now() - make_interval(secs => $1::int)`,
 };
 
 const REVOKED_AMONG: Statement = {
   name: 'sessions.revoked_among',
-  text: `SELECT id FROM sessions WHERE id = ANY($1::uuid[]) AND revoked_at IS NOT NULL`,
+  text: `SELECT id FROM sessions WHERE id = ANY($1::uuid[]) AND revoked_at IS NOT NULL
+    UNION ALL SELECT id FROM revoked_grants WHERE id = ANY($1::uuid[])`,
 };
+
+/** By $1, and takes some along whose last access token has long expired. The time is no older than any wait. */
+const REVOKE_GRANTS = `
+  WITH expired AS (
+    DELETE FROM revoked_grants WHERE id IN (
+      SELECT id FROM revoked_grants WHERE revoked_at < now() - interval '2 days' LIMIT 20 FOR UPDATE SKIP LOCKED)
+  )
+  INSERT INTO revoked_grants (id, revoked_at) SELECT id, clock_timestamp() FROM unnest($1::uuid[]) AS id
+  ON CONFLICT DO NOTHING`;
 
 /**
  * Which sessions ended while their access tokens are still alive, kept in memory so that no request asks the
@@ -70,8 +83,17 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
     clearInterval(this.timer);
   }
 
-  isRevoked(sessionId: string): boolean {
-    return this.revoked.has(sessionId);
+  /** Whether what somebody's token was given by has ended, or the token itself. */
+  hasEnded({ sessionId, agent }: Principal): boolean {
+    return this.revoked.has(sessionId) || (agent !== undefined && this.revoked.has(agent.tokenId));
+  }
+
+  /**
+   * Ends what is no login, by the id that its access tokens name as `sid` or `jti`, in the caller's transaction. After
+   * the commit, {@link revoke} each.
+   */
+  async endGrants(manager: EntityManager, ids: readonly string[]): Promise<void> {
+    if (ids.length > 0) await manager.query(REVOKE_GRANTS, [ids]);
   }
 
   /** Calls `listener` for every session that ends from now on. */

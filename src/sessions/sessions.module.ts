@@ -53,6 +53,7 @@ import { VerifiedTokens } from './verified-tokens.js';
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
   exports: [
+    AccessTokens,
     Authenticator,
     BrowserOrigins,
     SessionCookies,

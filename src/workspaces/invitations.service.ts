@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { createHash, randomBytes } from 'node:crypto';
-import type { EntityManager } from 'typeorm';
+import { type EntityManager, In } from 'typeorm';
 import { normaliseEmail } from '../accounts/email.js';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { Principal } from '../common/access.js';
@@ -24,7 +24,7 @@ import {
   toInvitationResponse,
 } from './invitations.dto.js';
 import * as sql from './invitations.sql.js';
-import { Membership, type Role } from './membership.entity.js';
+import { Membership, type Role, ROLES } from './membership.entity.js';
 import type { Caller } from './requires.js';
 import { type LockedWorkspace, lockWorkspace, requireOwnersManager } from './workspace-lock.js';
 import { readPage } from './workspace-list.js';
@@ -212,7 +212,7 @@ async function withdraw(manager: EntityManager, workspace: LockedWorkspace, whic
 }
 
 async function requireRoom(manager: EntityManager, workspaceId: string): Promise<void> {
-  if ((await manager.countBy(Membership, { workspaceId })) >= MAX_MEMBERS)
+  if ((await manager.countBy(Membership, { workspaceId, role: In([...ROLES]) })) >= MAX_MEMBERS)
     throw new TooMany('members', MAX_MEMBERS);
 }
 

@@ -3,15 +3,17 @@ import { workspaceList } from './workspace-list.js';
 
 const MEMBER = `m.principal_id, u.email, u.name, m.role, m.version::text, m.created_at::text, m.updated_at::text
   FROM memberships m LEFT JOIN users u ON u.id = m.principal_id`;
+/** Agents are listed, changed and deleted as agents. */
+const IS_PERSON = `m.role NOT IN ('agent', 'suspended')`;
 
 export const LIST_MEMBERS = workspaceList<MemberRow>({
   name: 'members.list',
-  select: `${MEMBER} WHERE m.workspace_id = me.workspace_id`,
+  select: `${MEMBER} WHERE m.workspace_id = me.workspace_id AND ${IS_PERSON}`,
   key: 'principal_id',
   keyColumn: 'm.principal_id',
 });
 
-export const READ_MEMBER = `SELECT ${MEMBER} WHERE m.workspace_id = $1 AND m.principal_id = $2`;
+export const READ_MEMBER = `SELECT ${MEMBER} WHERE m.workspace_id = $1 AND m.principal_id = $2 AND ${IS_PERSON}`;
 
 /** Whether anybody else owns the workspace. */
 export const OTHER_OWNER = `SELECT 1 FROM memberships

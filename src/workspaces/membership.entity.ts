@@ -1,15 +1,17 @@
 import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import { Workspace } from './workspace.entity.js';
 
+/** What a person can be in a workspace. */
 export const ROLES = ['owner', 'admin', 'member', 'viewer'] as const;
-export type Role = (typeof ROLES)[number];
+/** Agents have a role that nobody is given: `agent` or, while they are disabled, `suspended`. */
+export type Role = (typeof ROLES)[number] | 'agent' | 'suspended';
 
 /**
  * What a principal may do in a workspace. Users and agents both stand here, so that one join authorises
  * either; hence no foreign key on the principal.
  */
 @Entity('memberships')
-@Check('memberships_role_check', "role IN ('owner', 'admin', 'member', 'viewer')")
+@Check('memberships_role_check', "role IN ('owner', 'admin', 'member', 'viewer', 'agent', 'suspended')")
 @Index('memberships_principal_id_idx', ['principalId'])
 export class Membership {
   @ForeignKey(() => Workspace, { name: 'memberships_workspace_id_fkey', onDelete: 'CASCADE' })

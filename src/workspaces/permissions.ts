@@ -4,10 +4,13 @@ const OWNERS = ['owner'] as const;
 const ADMINS = ['owner', 'admin'] as const;
 const WRITERS = ['owner', 'admin', 'member'] as const;
 const MEMBERS = ['owner', 'admin', 'member', 'viewer'] as const;
+/** As far as their scopes go, too (src/common/scopes.ts). */
+const WRITERS_AND_AGENTS = [...WRITERS, 'agent'] as const;
+const EVERYBODY = [...MEMBERS, 'agent'] as const;
 
 /** Who may do what in a workspace: the one place that decides. */
 const HOLDERS = {
-  'workspace:read': MEMBERS,
+  'workspace:read': EVERYBODY,
   /** Its settings, but for its name. */
   'workspace:configure': ADMINS,
   'workspace:rename': OWNERS,
@@ -16,18 +19,18 @@ const HOLDERS = {
   /** Including invitations, but not owners. Anybody may leave. */
   'members:manage': ADMINS,
   'owners:manage': OWNERS,
-  'agents:read': MEMBERS,
+  'agents:read': EVERYBODY,
   'agents:manage': ADMINS,
   'audit:read': ADMINS,
-  'items:read': MEMBERS,
-  'items:write': WRITERS,
-  'rooms:read': MEMBERS,
+  'items:read': EVERYBODY,
+  'items:write': WRITERS_AND_AGENTS,
+  'rooms:read': EVERYBODY,
   'rooms:create': WRITERS,
   /** As a moderator of the room. */
   'rooms:moderate': WRITERS,
   /** All rooms of the workspace, as their moderators do; but only who is in a private room hears what is said there. */
   'rooms:manage': ADMINS,
-  'rooms:publish': WRITERS,
+  'rooms:publish': WRITERS_AND_AGENTS,
 } as const satisfies Readonly<Record<string, readonly Role[]>>;
 
 /** Something that a role may do. */

@@ -11,7 +11,7 @@ const ROLE: Statement = {
 };
 
 /** `workspaces/{id}`: everything that happens in a workspace, for its members. */
-@AuthorisesRooms('workspaces')
+@AuthorisesRooms('workspaces', { scope: 'items:read' })
 export class WorkspaceRooms implements RoomAuthoriser {
   constructor(private readonly statements: PipelinedStatements) {}
 

@@ -44,6 +44,9 @@ export function memberEvent(
   return workspaceEvent(type, workspaceId, principalId, { id, version, workspaceId, principalId: id, role });
 }
 
+/** Of agents, which are members, too: by these they are so no more. Their data is the agent. */
+const AGENT_OUT: readonly string[] = ['agent.disabled', 'agent.deleted'];
+
 /** Who loses or changes what they may do, by an event of a workspace's stream. */
 export type AccessChange =
   | { readonly kind: 'everybody-out' }
@@ -55,6 +58,8 @@ export type AccessChange =
  * from anybody. Nobody but Atrium can publish events of these types.
  */
 export function accessChange(event: StreamEvent): AccessChange | undefined {
+  if (AGENT_OUT.includes(event.type))
+    return { kind: 'member-out', principalId: (JSON.parse(event.data) as { id: string }).id };
   switch (event.type) {
     case WORKSPACE_DELETED:
       return { kind: 'everybody-out' };

@@ -103,7 +103,13 @@ describe('A route that forgets to declare', () => {
   it('is found by the inventory', () => {
     const found = routesOf(nest).filter(({ access }) => access === undefined);
     expect(found).toEqual([
-      { method: 'GET', path: '/undeclared', access: undefined, handler: 'UndeclaredController.forgotten' },
+      {
+        method: 'GET',
+        path: '/undeclared',
+        access: undefined,
+        agents: undefined,
+        handler: 'UndeclaredController.forgotten',
+      },
     ]);
   });
 

@@ -3,6 +3,7 @@ import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
 import { MetadataScanner, ModulesContainer, Reflector } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { ACCESS, type Access } from '../../src/common/access.js';
+import { AGENT_ACCESS, type AgentAccess } from '../../src/common/scopes.js';
 
 /** A handler of some controller. */
 export interface Route {
@@ -11,6 +12,8 @@ export interface Route {
   readonly path: string;
   /** What it declares, itself or by its class; `undefined` when it says nothing. */
   readonly access: Access | undefined;
+  /** By what agents may call it; `undefined`: not at all. */
+  readonly agents: AgentAccess | undefined;
   readonly handler: string;
 }
 
@@ -32,11 +35,13 @@ export function routesOf(app: NestExpressApplication): Route[] {
       const method = Reflect.getMetadata(METHOD_METADATA, handler) as RequestMethod | undefined;
       if (method === undefined) return [];
       const access = reflector.getAllAndOverride<Access | undefined>(ACCESS, [handler, metatype]);
+      const agents = reflector.getAllAndOverride<AgentAccess | undefined>(AGENT_ACCESS, [handler, metatype]);
       return prefixes.flatMap((prefix) =>
         pathsOf(handler).map((path) => ({
           method: RequestMethod[method],
           path: `/${prefix}/${path}`.replaceAll(/\/+/g, '/').replace(/(.)\/$/, '$1'),
           access,
+          agents,
           handler: `${metatype.name}.${name}`,
         })),
       );

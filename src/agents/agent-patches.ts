@@ -1,0 +1,83 @@
+import { Injectable, type PipeTransform } from '@nestjs/common';
+import { isJsonObject, type JsonObject, type JsonValue } from '../common/json.js';
+import { applyJsonPatch, JsonPatchDocument, PatchResultRefused } from '../common/json-patch.js';
+import { mergePatch } from '../common/merge-patch.js';
+import { ValidationFailed } from '../common/problem.js';
+import { assign, validated } from '../common/validation.pipe.js';
+import { AgentContent, type AgentFields, UpdateAgentRequest } from './agents.dto.js';
+
+/** The paths that take a JSON Patch beside a merge patch. */
+export const AGENTS_TAKE_JSON_PATCH = /^\/v1\/agents\/[^/]+(?:\/metadata)?\/?$/i;
+
+/** Bytes of JSON that the metadata of an agent may have: every event of the agent carries it. */
+export const METADATA_LIMIT_BYTES = 65_536;
+
+/** What PATCH on an agent takes: a JSON Patch of what can be written, or a merge patch. */
+export type AgentPatch = JsonPatchDocument | UpdateAgentRequest;
+/** The same of the metadata alone. */
+export type MetadataPatch = JsonPatchDocument | JsonObject;
+
+/** Tells the two apart and checks the merge patch. */
+@Injectable()
+export class AgentPatchPipe implements PipeTransform<unknown, AgentPatch> {
+  /** @throws {ValidationFailed} */
+  transform(value: unknown): AgentPatch {
+    if (value instanceof JsonPatchDocument) return value;
+    return validated(assign(UpdateAgentRequest, value === undefined ? {} : value));
+  }
+}
+
+/** Takes any JSON object for a merge patch. */
+@Injectable()
+export class MetadataPatchPipe implements PipeTransform<unknown, MetadataPatch> {
+  /** @throws {ValidationFailed} */
+  transform(value: unknown): MetadataPatch {
+    if (value instanceof JsonPatchDocument) return value;
+    if (!isJsonObject(value as JsonValue | undefined))
+      throw new ValidationFailed([{ pointer: '', detail: 'must be a JSON object' }]);
+    return value as JsonObject;
+  }
+}
+
+/** @throws {PatchResultRefused} if the result is no agent, or its metadata is too large */
+export function patchedAgent(before: AgentFields, patch: AgentPatch): AgentFields {
+  const result =
+    patch instanceof JsonPatchDocument
+      ? applyJsonPatch(JSON.stringify(before), patch)
+      : mergePatch(before as unknown as JsonValue, withoutUndefined(patch));
+  const content = asContent(result);
+  requireSize(content.metadata, '/metadata');
+  return content;
+}
+
+/** @throws {PatchResultRefused} if the result is no object, or too large */
+export function patchedMetadata(before: JsonObject, patch: MetadataPatch): JsonObject {
+  const result =
+    patch instanceof JsonPatchDocument
+      ? applyJsonPatch(JSON.stringify(before), patch)
+      : mergePatch(before, patch);
+  if (!isJsonObject(result))
+    throw new PatchResultRefused([{ pointer: '', detail: 'would not be a JSON object' }]);
+  requireSize(result, '');
+  return result;
+}
+
+function requireSize(metadata: JsonObject, pointer: string): void {
+  if (Buffer.byteLength(JSON.stringify(metadata)) > METADATA_LIMIT_BYTES)
+    throw new PatchResultRefused([
+      { pointer, detail: `would be longer than ${METADATA_LIMIT_BYTES} bytes of JSON` },
+    ]);
+}
+
+/** Members that the request does not name are no part of the patch. */
+const withoutUndefined = (patch: UpdateAgentRequest): JsonObject =>
+  JSON.parse(JSON.stringify(patch)) as JsonObject;
+
+function asContent(value: JsonValue | undefined): AgentContent {
+  try {
+    return validated(assign(AgentContent, isJsonObject(value) ? value : null));
+  } catch (error) {
+    if (!(error instanceof ValidationFailed)) throw error;
+    throw new PatchResultRefused(error.errors ?? []);
+  }
+}
