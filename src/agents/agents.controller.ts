@@ -39,7 +39,11 @@ const MERGE_OR_JSON_PATCH = [
   'application/json',
   'application/json-patch+json',
 ];
-const PATCH_STEPS = { type: 'array', maxItems: MAX_OPERATIONS, items: { type: 'object' } };
+const PATCH_STEPS = {
+  type: 'array',
+  maxItems: MAX_OPERATIONS,
+  items: { type: 'object', additionalProperties: true },
+};
 const IF_MATCH = { name: 'If-Match', required: false, description: 'The ETag that the change starts from.' };
 const MOVED_ON = { description: 'The agent has moved on; nothing was written.' };
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { createAgent } from '../support/agents.js';
 import { startAtrium, type TestApp } from '../support/app.js';
 import { addToRoom, createRoom } from '../support/custom-rooms.js';
 import type { Answer, ProblemAnswer } from '../support/http.js';
@@ -20,6 +21,7 @@ interface Ids {
   readonly deleted: string;
   /** A public one; of its members only the owner moderates it. */
   readonly room: string;
+  readonly agent: string;
 }
 
 /** A route with a request that would do, and the roles that it is for. */
@@ -35,6 +37,7 @@ const members = ({ workspace }: Ids) => `/v1/workspaces/${workspace}/members`;
 const invitations = ({ workspace }: Ids) => `/v1/workspaces/${workspace}/invitations`;
 const item = (ids: Ids) => `/v1/items/${ids.item}`;
 const room = (ids: Ids) => `/v1/rooms/${ids.room}`;
+const agent = (ids: Ids) => `/v1/agents/${ids.agent}`;
 const roomMember = (ids: Ids) => `${room(ids)}/members/${ids.member}`;
 
 const CASES: Case[] = [
@@ -122,6 +125,24 @@ const CASES: Case[] = [
     path: (ids) => `${room(ids)}/messages`,
     json: () => ({ type: 'note', data: 1 }),
   },
+  {
+    route: 'POST /v1/agents',
+    roles: ADMINS,
+    path: () => '/v1/agents',
+    json: ({ workspace: workspaceId }) => ({ name: 'a', kind: 'k', workspaceId }),
+  },
+  { route: 'GET /v1/agents', roles: ALL, path: (ids) => `/v1/agents?workspaceId=${ids.workspace}` },
+  { route: 'GET /v1/agents/:id', roles: ALL, path: agent },
+  { route: 'PATCH /v1/agents/:id', roles: ADMINS, path: agent, json: () => ({ name: 'x' }) },
+  {
+    route: 'PATCH /v1/agents/:id/metadata',
+    roles: ADMINS,
+    path: (ids) => `${agent(ids)}/metadata`,
+    json: () => ({ x: 1 }),
+  },
+  { route: 'POST /v1/agents/:id/disable', roles: ADMINS, path: (ids) => `${agent(ids)}/disable` },
+  { route: 'POST /v1/agents/:id/enable', roles: ADMINS, path: (ids) => `${agent(ids)}/enable` },
+  { route: 'DELETE /v1/agents/:id', roles: ADMINS, path: agent },
   { route: 'GET /v1/rooms/:id/messages', roles: ALL, path: (ids) => `${room(ids)}/messages` },
 ];
 /** Shown by the specs of their own areas. */
@@ -139,7 +160,7 @@ afterEach(closeSockets);
 afterAll(() => app.stop());
 
 /** The position of a stream after the events of {@link furnished}. */
-const FURNISHED = '5';
+const FURNISHED = '6';
 
 let made = 0;
 /** A workspace with everything in it that a route may be about. */
@@ -158,8 +179,9 @@ async function furnished(): Promise<Ids> {
   await owner.http.delete(`/v1/items/${deleted}`);
   const { id: roomId } = await createRoom(owner, { visibility: 'public', workspaceId: workspace.id });
   await addToRoom(owner, roomId, bystander, 'speaker');
+  const { id: agentId } = await createAgent(owner, { workspaceId: workspace.id });
   const [member, invitation] = [bystander.user.id, body.id];
-  return { workspace: workspace.id, member, invitation, item: id, deleted, room: roomId };
+  return { workspace: workspace.id, member, invitation, item: id, deleted, room: roomId, agent: agentId };
 }
 
 const call = (person: Person, { route, path, json }: Case, ids: Ids) =>
@@ -185,6 +207,7 @@ describe('Every route of a workspace', () => {
       item: randomUUID(),
       deleted: randomUUID(),
       room: randomUUID(),
+      agent: randomUUID(),
     };
     const [existing, missing] = [await call(stranger, entry, ids), await call(stranger, entry, nowhere)];
     expect(withoutRequestId(existing)).toEqual(withoutRequestId(missing));
@@ -227,6 +250,7 @@ describe('Every room of a workspace', () => {
       ['workspaces', ids.workspace],
       ['items', ids.item],
       ['rooms', ids.room],
+      ['agents', ids.agent],
     ] as const) {
       const [existing, missing] = [`${kind}/${id}`, `${kind}/${randomUUID()}`];
       for (const [event, more] of [
@@ -248,7 +272,12 @@ describe('Every room of a workspace', () => {
   it.each(ROLES)('lets a %s listen, and publish unless it is a viewer', async (role) => {
     const ids = await furnished();
     const client = await connect(app, { token: people.get(role)!.token });
-    for (const room of [`workspaces/${ids.workspace}`, `items/${ids.item}`, `rooms/${ids.room}`]) {
+    for (const room of [
+      `workspaces/${ids.workspace}`,
+      `items/${ids.item}`,
+      `rooms/${ids.room}`,
+      `agents/${ids.agent}`,
+    ]) {
       await client.join(room);
       for (const durable of [true, false]) {
         const { event, data } = await client.send('publish', { room, type: 'note', data: 1, durable });
