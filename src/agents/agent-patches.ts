@@ -33,9 +33,9 @@ export class MetadataPatchPipe implements PipeTransform<unknown, MetadataPatch> 
   /** @throws {ValidationFailed} */
   transform(value: unknown): MetadataPatch {
     if (value instanceof JsonPatchDocument) return value;
-    if (!isJsonObject(value as JsonValue | undefined))
-      throw new ValidationFailed([{ pointer: '', detail: 'must be a JSON object' }]);
-    return value as JsonObject;
+    const json = value as JsonValue | undefined;
+    if (!isJsonObject(json)) throw new ValidationFailed([{ pointer: '', detail: 'must be a JSON object' }]);
+    return json;
   }
 }
 
@@ -44,7 +44,7 @@ export function patchedAgent(before: AgentFields, patch: AgentPatch): AgentField
   const result =
     patch instanceof JsonPatchDocument
       ? applyJsonPatch(JSON.stringify(before), patch)
-      : mergePatch(before as unknown as JsonValue, withoutUndefined(patch));
+      : mergePatch(JSON.parse(JSON.stringify(before)) as JsonValue, withoutUndefined(patch));
   const content = asContent(result);
   requireSize(content.metadata, '/metadata');
   return content;

@@ -18,6 +18,7 @@ import {
 import { Client, type ClientInfo } from '../common/client-info.js';
 import { IfMatch, type VersionCondition } from '../common/conditional.js';
 import { IdPipe } from '../common/identifiers.js';
+import { JsonPatchStep } from '../common/json-patch-step.js';
 import { MAX_OPERATIONS } from '../common/json-patch.js';
 import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
@@ -42,14 +43,14 @@ const MERGE_OR_JSON_PATCH = [
 const PATCH_STEPS = {
   type: 'array',
   maxItems: MAX_OPERATIONS,
-  items: { type: 'object', additionalProperties: true },
+  items: { $ref: getSchemaPath(JsonPatchStep) },
 };
 const IF_MATCH = { name: 'If-Match', required: false, description: 'The ETag that the change starts from.' };
 const MOVED_ON = { description: 'The agent has moved on; nothing was written.' };
 
 @ApiTags('agents')
 @ApiBearerAuth()
-@ApiExtraModels(UpdateAgentRequest)
+@ApiExtraModels(JsonPatchStep, UpdateAgentRequest)
 @Controller('v1/agents')
 export class AgentsController {
   constructor(

@@ -17,6 +17,7 @@ import {
   getSchemaPath,
 } from '@nestjs/swagger';
 import { IfMatch, type VersionCondition } from '../common/conditional.js';
+import { JsonPatchStep } from '../common/json-patch-step.js';
 import { MAX_OPERATIONS } from '../common/json-patch.js';
 import { IdPipe } from '../common/identifiers.js';
 import type { Representation } from '../common/representation.js';
@@ -27,7 +28,7 @@ import { ItemList } from './item-list.dto.js';
 import { ItemListParameters, type ItemListQuery } from './item-list.query.js';
 import { ItemLists } from './item-lists.service.js';
 import { type ItemPatch, ItemPatches, ItemPatchPipe } from './item-patches.js';
-import { CreateItemRequest, ItemResponse, JsonPatchStep, UpdateItemRequest } from './items.dto.js';
+import { CreateItemRequest, ItemResponse, UpdateItemRequest } from './items.dto.js';
 import { ItemsService } from './items.service.js';
 
 @ApiTags('items')

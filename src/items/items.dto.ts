@@ -1,11 +1,8 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
 import { IsObject, IsString, IsUUID, Length, ValidateIf } from 'class-validator';
-import type { JsonObject, JsonValue } from '../common/json.js';
+import type { JsonObject } from '../common/json.js';
 import { rfc3339 } from '../common/rfc3339.js';
-
-/** Any JSON, for the reference. */
-const ANY_JSON = ['object', 'array', 'string', 'number', 'boolean', 'null'].map((type) => ({ type }));
 
 const Title = (): PropertyDecorator =>
   applyDecorators(
@@ -68,22 +65,6 @@ export class ReplaceItemContent {
 
   @Data()
   data: JsonObject;
-}
-
-/** One step of a JSON Patch (RFC 6902, section 4). */
-export class JsonPatchStep {
-  @ApiProperty({ enum: ['add', 'remove', 'replace', 'move', 'copy', 'test'] })
-  op: string;
-
-  /** A JSON Pointer (RFC 6901) into `{title, type, data}`, such as `/data/tags/-`. */
-  path: string;
-
-  /** Of `move` and `copy`: where the value is now. */
-  from?: string;
-
-  /** Of `add`, `replace` and `test`: any JSON. */
-  @ApiProperty({ required: false, oneOf: ANY_JSON })
-  value?: JsonValue;
 }
 
 /** A versioned JSON document in a workspace. */
