@@ -21,7 +21,6 @@ export default {
       ...modules,
       // Pure rules, and timers that the tests move.
       testMatch: ['<rootDir>/src/**/*.spec.ts'],
-      setupFiles: ['<rootDir>/test/support/nest-first.mjs'],
       transform: swc,
     },
     {
@@ -40,6 +39,7 @@ export default {
       transformIgnorePatterns: [`/node_modules/(?!${NATIVE})`],
     },
   ],
+  testSequencer: '<rootDir>/test/support/longest-first.mjs',
   // Jest takes it from here and not from the projects.
   testTimeout: 120_000,
   // Of two cores, one would idle while a test waits for PostgreSQL or a process.

@@ -5,18 +5,13 @@
 import 'reflect-metadata';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/data-source.js';
-import { removeEmbedded, startEmbedded } from '../../src/database/embedded.js';
+import { startEmbedded } from '../../src/database/embedded.js';
 import { migrate } from '../../src/database/migrator.js';
+import { makeRunFolder, placesOfRuns, removeRunFolder, sweepRunFolders } from './run-folder.js';
 
-const FOLDER = 'atrium-test-';
-/** A younger folder may belong to a run that has no server in it at this moment. */
-const STARTING_MS = 10 * 60_000;
 /** First half of the lock that a run holds on a shared server; the second is its number. */
 const RUN_LOCK = 7_201_078;
 
@@ -24,39 +19,34 @@ interface Server {
   readonly url: string;
   /** What the names of the run's databases start with. */
   readonly prefix: string;
+  /** Whatever the run keeps for itself goes here. */
+  readonly folder: string;
   cleanUp(): Promise<void>;
 }
 
-/** A server in a fresh folder below the system's for temporary files. What is lost in a crash nobody misses. */
-async function ownServer(): Promise<Server> {
-  for (const name of await readdir(tmpdir()))
-    if (name.startsWith(FOLDER)) await sweepFolder(join(tmpdir(), name));
-  const dataDir = await mkdtemp(join(tmpdir(), FOLDER));
-  // The server's account passes through.
-  await chmod(dataDir, 0o755);
-  const cleanUp = async () => {
-    await removeEmbedded(dataDir);
-    await rm(dataDir, { recursive: true, force: true });
+/** A server in the run's folder. What is lost in a crash nobody misses. */
+async function ownServer([place, ...others]: readonly string[]): Promise<Server> {
+  const folder = await makeRunFolder(place);
+  const settings = {
+    fsync: 'off',
+    synchronous_commit: 'off',
+    full_page_writes: 'off',
+    max_wal_size: '256MB',
   };
-  const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
   try {
-    const server = await startEmbedded({ dataDir, log: () => undefined, settings });
-    return { url: server.url, prefix: 'atrium_test_', cleanUp: () => server.stop().then(cleanUp) };
+    const server = await startEmbedded({ dataDir: folder, log: () => undefined, settings });
+    const cleanUp = () => server.stop().then(() => removeRunFolder(folder));
+    return { url: server.url, prefix: 'atrium_test_', folder, cleanUp };
   } catch (error) {
-    await cleanUp();
+    await removeRunFolder(folder).catch(() => undefined);
+    // Nothing may be executed there, for one, and root has the programs copied.
+    if (others.length > 0) return ownServer(others);
     throw error;
   }
 }
 
-/** What a run left behind that was killed together with its server's process. */
-async function sweepFolder(dataDir: string): Promise<void> {
-  const found = await stat(dataDir).catch(() => undefined);
-  if (!found || found.uid !== process.getuid?.() || Date.now() - found.mtimeMs < STARTING_MS) return;
-  if (await removeEmbedded(dataDir)) await rm(dataDir, { recursive: true, force: true });
-}
-
 /** Databases on a server of the developer's own, told from another run's by a number that this run holds locked. */
-async function sharedServer(url: string): Promise<Server> {
+async function sharedServer(url: string, [place]: readonly [string, ...string[]]): Promise<Server> {
   const client = new Client({ connectionString: url });
   client.on('error', () => undefined);
   await client.connect();
@@ -84,7 +74,12 @@ async function sharedServer(url: string): Promise<Server> {
   for (const { run } of rows) if (await tryLock(Number(run))) await dropAll(Number(run));
   const run = randomInt(2 ** 31);
   await tryLock(run);
-  return { url, prefix: `atrium_test_${run}_`, cleanUp: () => dropAll(run).finally(() => client.end()) };
+  const folder = await makeRunFolder(place);
+  const cleanUp = async () => {
+    await removeRunFolder(folder);
+    await dropAll(run).finally(() => client.end());
+  };
+  return { url, prefix: `atrium_test_${run}_`, folder, cleanUp };
 }
 
 /** The database that every suite's is a copy of. Closed to connections, which would keep it from being copied. */
@@ -111,11 +106,14 @@ async function createTemplate({ url, prefix }: Server): Promise<string> {
 // Registered first: the run may end while the server starts.
 const runEnded = once(process, 'disconnect');
 const { TEST_DATABASE_URL } = process.env;
-const server = await (TEST_DATABASE_URL ? sharedServer(TEST_DATABASE_URL) : ownServer());
+const places = await placesOfRuns();
+await sweepRunFolders(places);
+const server = await (TEST_DATABASE_URL ? sharedServer(TEST_DATABASE_URL, places) : ownServer(places));
 try {
   const template = await createTemplate(server);
   // With a callback, because a run that has ended meanwhile would otherwise end this process before it cleans up.
-  process.send?.({ url: server.url, prefix: server.prefix, template }, undefined, undefined, () => undefined);
+  const { url, prefix, folder } = server;
+  process.send?.({ url, prefix, folder, template }, undefined, undefined, () => undefined);
   await runEnded;
 } finally {
   await server.cleanUp();

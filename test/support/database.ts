@@ -29,7 +29,9 @@ export async function createTestDatabase(options: { readonly empty?: boolean } =
   const name = `${prefix}${process.env.JEST_WORKER_ID ?? '0'}_${randomBytes(5).toString('hex')}`;
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
-  await onServer(`CREATE DATABASE ${name} TEMPLATE ${options.empty ? 'template0' : template}`);
+  await onServer(
+    `CREATE DATABASE ${name} TEMPLATE ${options.empty ? 'template0' : template} STRATEGY FILE_COPY`,
+  );
   return { url: url.href, drop: () => onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
 }
 

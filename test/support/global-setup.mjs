@@ -18,11 +18,13 @@ export default async function globalSetup() {
   });
   globalThis.atriumTestServer = server;
   const compiled = compileSources();
-  const { url, template, prefix } = await new Promise((resolve, reject) => {
+  const { url, template, prefix, folder } = await new Promise((resolve, reject) => {
     server.once('message', resolve);
     server.once('error', reject);
     server.once('exit', (code) => reject(new Error(`The test database did not start (exit code ${code})`)));
   });
   await compiled;
+  // All that the tests and their processes leave in it goes with the run, also if it is killed.
+  process.env.TMPDIR = folder;
   process.env.ATRIUM_TEST_SERVER = JSON.stringify({ url, template, prefix });
 }
