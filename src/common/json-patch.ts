@@ -213,7 +213,7 @@ const valueAt = (parent: object, token: string): JsonValue => Reflect.get(parent
 const shown = (path: string): string => JSON.stringify(path.length > 200 ? `${path.slice(0, 200)}…` : path);
 
 /** Equality as RFC 6902, section 4.6, has it: numbers by value, objects whatever the order of their members. */
-function sameJson(one: JsonValue, other: JsonValue): boolean {
+export function sameJson(one: JsonValue, other: JsonValue): boolean {
   if (!isContainer(one) || !isContainer(other)) return one === other;
   if (Array.isArray(one) !== Array.isArray(other)) return false;
   const keys = Object.keys(one);
