@@ -67,6 +67,9 @@ export function isRetryable(error: unknown): boolean {
 /** Whether a lock was not to be had in time (55P03): nothing of the statement happened. */
 export const isLockTimeout = (error: unknown): boolean => serverError(error)?.code === '55P03';
 
+/** Whether a table is not there (42P01), or not any more. */
+export const isMissingTable = (error: unknown): boolean => serverError(error)?.code === '42P01';
+
 /** Whether the connection is what failed (SQLSTATE class 08, a server going down, a socket), not the statement. */
 export function isConnectionLoss(error: unknown): boolean {
   if (error instanceof DatabaseUnavailableError) return true;

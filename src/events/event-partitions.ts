@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { isLockTimeout, isRetryable } from '../database/errors.js';
+import { isLockTimeout, isMissingTable, isRetryable } from '../database/errors.js';
+import { EventArchives } from './event-archives.js';
 import { DAY_MS, type Span } from './partition-plan.js';
 
 /** A partition of the events. */
@@ -41,11 +42,14 @@ const raise = (table: string): string => `
 
 /**
  * The partitions of the events. What is to be dropped is noted in `streams.min_seq` before, in a transaction of its
- * own, so whoever reads finds either the events or the note. Names and bounds are made here, of numbers.
+ * own, so whoever reads finds either the events or the note; what features keep of it is copied before that. Names and bounds are made here, of numbers.
  */
 @Injectable()
 export class EventPartitions {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly archives: EventArchives,
+  ) {}
 
   /** All but the default one. */
   async list(): Promise<Partition[]> {
@@ -89,15 +93,22 @@ export class EventPartitions {
    */
   async drop({ name, to }: Partition): Promise<boolean> {
     const until = new Date(to).toISOString();
-    await raiseAll(this.dataSource.manager, name, until);
+    const [{ settled }] = await this.dataSource.query<[{ settled: boolean }]>(
+      `SELECT now() > $1::timestamptz + $2 * interval '1 ms' AS settled`,
+      [until, SETTLED_MS],
+    );
+    try {
+      await this.archives.copy(name, until);
+      await raiseAll(this.dataSource.manager, name, until);
+    } catch (error) {
+      if (isMissingTable(error)) return false;
+      throw error;
+    }
     return this.exclusively(async (manager) => {
+      if (!settled) await this.archives.lock(manager);
       await manager.query('LOCK TABLE events IN ACCESS EXCLUSIVE MODE');
-      // By the database's clock it is perhaps being written to: then what came since the note is noted, too.
-      const [{ settled }] = await manager.query<[{ settled: boolean }]>(
-        `SELECT now() > $1::timestamptz + $2 * interval '1 ms' AS settled`,
-        [until, SETTLED_MS],
-      );
-      if (!settled) await raiseAll(manager, name, until);
+      // By the database's clock it was perhaps being written to: then what has come since is kept and noted, too.
+      if (!settled) await this.keepRest(manager, name, until);
       const drop = `DROP TABLE IF EXISTS ${name}`;
       await manager.query(drop);
     });
@@ -109,13 +120,20 @@ export class EventPartitions {
     const ask = `SELECT EXISTS (SELECT FROM ${DEFAULT} WHERE "time" < $1) AS old`;
     const [{ old }] = await this.dataSource.query<[{ old: boolean }]>(ask, [until]);
     if (!old) return true;
+    await this.archives.copy(DEFAULT, until);
     await raiseAll(this.dataSource.manager, DEFAULT, until);
     return this.exclusively(async (manager) => {
+      await this.archives.lock(manager);
       await manager.query('LOCK TABLE events IN ACCESS EXCLUSIVE MODE');
-      await raiseAll(manager, DEFAULT, until);
+      await this.keepRest(manager, DEFAULT, until);
       const trim = `DELETE FROM ${DEFAULT} WHERE "time" < $1`;
       await manager.query(trim, [until]);
     });
+  }
+
+  private async keepRest(manager: EntityManager, table: string, until: string): Promise<void> {
+    await this.archives.copyWithin(manager, table, until);
+    await raiseAll(manager, table, until);
   }
 
   /** Runs work in one transaction that nobody else's work overlaps; again when it would have to wait for locks. */

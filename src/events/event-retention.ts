@@ -7,8 +7,8 @@ import { DAY_MS, missingSpans, spanLengthFor } from './partition-plan.js';
 
 const RETENTION_JOB = 'events.retention';
 const HOURLY = '17 * * * *';
-/** Raising the counters of many streams takes its time. */
-const LIMIT_SECONDS = 1_800;
+/** Raising the counters of many streams, and copying what is kept of them, takes its time. */
+const LIMIT_SECONDS = 21_600;
 
 /**
  * Keeps events for as long as it was told: makes partitions ahead of time and drops those that are wholly older.

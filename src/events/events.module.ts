@@ -6,6 +6,7 @@ import { Announcements } from './announcements.js';
 import { AppendingTransactions } from './appending-transactions.js';
 import { Epoch } from './epoch.js';
 import { EventAppends } from './event-appends.js';
+import { EventArchives } from './event-archives.js';
 import { EventPartitions } from './event-partitions.js';
 import { EventRetention } from './event-retention.js';
 import { StreamTail } from './stream-tail.js';
@@ -15,6 +16,7 @@ import { Streams } from './streams.js';
 @Module({
   imports: [DatabaseModule, BusModule, JobsModule],
   providers: [
+    EventArchives,
     EventPartitions,
     EventRetention,
     Announcements,
@@ -24,6 +26,6 @@ import { Streams } from './streams.js';
     Streams,
     StreamTail,
   ],
-  exports: [Announcements, AppendingTransactions, Epoch, EventAppends, Streams, StreamTail],
+  exports: [Announcements, AppendingTransactions, Epoch, EventArchives, EventAppends, Streams, StreamTail],
 })
 export class EventsModule {}

@@ -1,5 +1,6 @@
 import { DataSource } from 'typeorm';
 import { SESSION_OPTIONS } from '../../src/database/session-options.js';
+import { EventArchives } from '../../src/events/event-archives.js';
 import { EventPartitions, type Partition } from '../../src/events/event-partitions.js';
 import type { Arena } from './arena.js';
 import type { Fault } from './drill.js';
@@ -107,7 +108,7 @@ async function withPartitions<T>(
   const source = new DataSource({ type: 'postgres', url, extra: { options: SESSION_OPTIONS } });
   await source.initialize();
   try {
-    return await work(new EventPartitions(source));
+    return await work(new EventPartitions(source, new EventArchives(source)));
   } finally {
     await source.destroy();
   }
