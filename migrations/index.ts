@@ -13,6 +13,7 @@ import { IdempotencyKeys1764500100000 } from './1764500100000-idempotency-keys.j
 import { ItemLists1764600000000 } from './1764600000000-item-lists.js';
 import { Jobs1764700000000 } from './1764700000000-jobs.js';
 import { ItemTrash1764800000000 } from './1764800000000-item-trash.js';
+import { ItemVersions1764800100000 } from './1764800100000-item-versions.js';
 import { Agents1764900000000 } from './1764900000000-agents.js';
 
 /** Every migration, in order. */
@@ -32,5 +33,6 @@ export const migrations = [
   ItemLists1764600000000,
   Jobs1764700000000,
   ItemTrash1764800000000,
+  ItemVersions1764800100000,
   Agents1764900000000,
 ];

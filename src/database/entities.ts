@@ -10,6 +10,8 @@ import { StreamHistory } from '../events/stream-history.entity.js';
 import { Stream } from '../events/stream.entity.js';
 import { IdempotencyKey } from '../idempotency/idempotency-key.entity.js';
 import { Item } from '../items/item.entity.js';
+import { ItemVersion } from '../items/item-version.entity.js';
+import { PurgedItem } from '../items/purged-item.entity.js';
 import { TrashedItem } from '../items/trashed-item.entity.js';
 import { Passkey } from '../mfa/passkey.entity.js';
 import { RecoveryCode } from '../mfa/recovery-code.entity.js';
@@ -43,6 +45,8 @@ export const entities = [
   Event,
   Item,
   TrashedItem,
+  ItemVersion,
+  PurgedItem,
   Agent,
   AgentCredential,
   IdempotencyKey,

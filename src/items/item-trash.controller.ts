@@ -1,6 +1,7 @@
-import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
   ApiBearerAuth,
+  ApiBody,
   ApiConflictResponse,
   ApiHeader,
   ApiOkResponse,
@@ -13,7 +14,7 @@ import { IdPipe } from '../common/identifiers.js';
 import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
-import { ListTrashQuery, TrashList } from './item-trash.dto.js';
+import { ListTrashQuery, RestoreItemRequest, TrashList } from './item-trash.dto.js';
 import { ItemTrash } from './item-trash.service.js';
 import { ItemResponse } from './items.dto.js';
 
@@ -35,11 +36,12 @@ export class ItemTrashController {
     return this.trash.page(caller, query);
   }
 
-  /** Brings an item back from the trash, as a new version. */
+  /** Brings an item back from the trash, or an older version of it, as a new version. */
   @Post(':id/restore')
   @Requires('items:write')
   @OpenToAgents({ scope: 'items:write' })
   @HttpCode(200)
+  @ApiBody({ type: RestoreItemRequest, required: false })
   @ApiOkResponse({ type: ItemResponse })
   @ApiHeader({
     name: 'If-Match',
@@ -48,12 +50,13 @@ export class ItemTrashController {
   })
   @ApiResponse({ status: 428, description: 'The workspace demands If-Match; nothing was written.' })
   @ApiPreconditionFailedResponse({ description: 'The item has moved on; nothing was written.' })
-  @ApiConflictResponse({ description: 'The item is not in the trash.' })
+  @ApiConflictResponse({ description: 'The item is not in the trash, and no version was named.' })
   restore(
     @CurrentCaller() caller: Caller<'items:write'>,
     @Param('id', IdPipe) id: string,
+    @Body() body: RestoreItemRequest,
     @IfMatch() ifMatch: VersionCondition | undefined,
   ): Promise<Representation<ItemResponse>> {
-    return this.trash.restore(caller, id, ifMatch);
+    return this.trash.restore(caller, id, body, ifMatch);
   }
 }

@@ -1,7 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsOptional, IsUUID } from 'class-validator';
+import { IsInt, IsOptional, IsUUID, Max, Min, ValidateIf } from 'class-validator';
 import { PageQuery } from '../common/pagination.js';
 import { rfc3339 } from '../common/rfc3339.js';
+import { MAX_VERSION, NO_VERSION } from './item-history.dto.js';
 import { ItemResponse, type ItemRow, toItemResponse } from './items.dto.js';
 
 export class ListTrashQuery extends PageQuery {
@@ -9,6 +10,15 @@ export class ListTrashQuery extends PageQuery {
   @IsOptional()
   @IsUUID('all', { message: 'must be a UUID' })
   workspaceId?: string;
+}
+
+export class RestoreItemRequest {
+  /** An older version to go back to. Without it, a deleted item comes back as it was. */
+  @ValidateIf((_, value) => value !== undefined)
+  @IsInt({ message: NO_VERSION })
+  @Min(1, { message: NO_VERSION })
+  @Max(MAX_VERSION, { message: NO_VERSION })
+  version?: number;
 }
 
 /** An item in the trash; its `version` is that of the deletion. */

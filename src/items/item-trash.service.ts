@@ -8,14 +8,24 @@ import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
 import type { Caller } from '../workspaces/requires.js';
 import { ItemCursors } from './item-cursors.js';
-import { type ListTrashQuery, toTrashedItem, type TrashedItemRow, type TrashList } from './item-trash.dto.js';
+import { ItemHistory } from './item-history.service.js';
+import {
+  type ListTrashQuery,
+  type RestoreItemRequest,
+  toTrashedItem,
+  type TrashedItemRow,
+  type TrashList,
+} from './item-trash.dto.js';
 import { LIST_TRASH } from './item-trash.sql.js';
 import type { ItemResponse } from './items.dto.js';
-import { ItemWorkspaceNotFound, NotInTrash } from './items.errors.js';
+import { ItemNotFound, ItemWorkspaceNotFound, NotInTrash } from './items.errors.js';
 import { ItemsService } from './items.service.js';
 
 /** A row of a page: of an empty one, the stream's position alone. */
 type PageRow = (TrashedItemRow | { id: null }) & { head: string };
+
+/** How often a version is restored of an item that others keep deleting and bringing back. */
+const ATTEMPTS = 5;
 
 /** What was deleted: to look at, and to bring back. */
 @Injectable()
@@ -27,6 +37,7 @@ export class ItemTrash {
     private readonly cursors: ItemCursors,
     private readonly epoch: Epoch,
     private readonly items: ItemsService,
+    private readonly history: ItemHistory,
     config: AtriumConfig,
   ) {
     this.days = config.trash.days;
@@ -60,19 +71,51 @@ export class ItemTrash {
   }
 
   /**
-   * Brings a deleted item back as it was, as a new version.
-   * @throws {import('./items.errors.js').ItemNotFound}
-   * @throws {NotInTrash} if it is not deleted
+   * Brings a deleted item back, as it was or as it was at an older version; or goes back to an older version of one
+   * that is not deleted. Either is a new version.
+   * @throws {ItemNotFound}
+   * @throws {import('./items.errors.js').ItemVersionNotFound}
+   * @throws {NotInTrash} if it is not deleted, and no version is named
    * @throws as {@link ItemsService.update}
    */
   async restore(
     caller: Caller<'items:write'>,
     id: string,
+    { version }: RestoreItemRequest,
     ifMatch: VersionCondition | undefined,
   ): Promise<Representation<ItemResponse>> {
+    if (version !== undefined) return this.goBack(caller, id, version, ifMatch);
     const restored = await this.items.restore(caller, id, undefined, ifMatch);
     if (restored) return restored;
     await this.items.readToWrite(caller, id);
     throw new NotInTrash();
+  }
+
+  private async goBack(
+    caller: Caller<'items:write'>,
+    id: string,
+    version: number,
+    ifMatch: VersionCondition | undefined,
+  ): Promise<Representation<ItemResponse>> {
+    const content = await this.history.content(caller, id, version);
+    // Somebody may delete it, or bring it back, between the two looks.
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const written =
+        (await this.overwrite(caller, id, content, ifMatch)) ??
+        (await this.items.restore(caller, id, content, ifMatch));
+      if (written) return written;
+    }
+    throw new ItemNotFound();
+  }
+
+  private async overwrite(
+    ...of: Parameters<ItemsService['overwrite']>
+  ): Promise<Representation<ItemResponse> | undefined> {
+    try {
+      return await this.items.overwrite(...of);
+    } catch (error) {
+      if (error instanceof ItemNotFound) return undefined;
+      throw error;
+    }
   }
 }

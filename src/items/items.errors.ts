@@ -7,6 +7,13 @@ export class ItemNotFound extends NotFound {
   }
 }
 
+/** 404 `not_found`: an item that the caller may see never had this version, or it is not known any more. */
+export class ItemVersionNotFound extends NotFound {
+  constructor() {
+    super('The item has no such version.');
+  }
+}
+
 /** 404 `not_found`: the workspace of a list or of a new item. */
 export class ItemWorkspaceNotFound extends NotFound {
   constructor() {

@@ -5,6 +5,8 @@ import { WorkspacesModule } from '../workspaces/workspaces.module.js';
 import { ItemBatchController } from './item-batch.controller.js';
 import { ItemBatches } from './item-batches.js';
 import { ItemCursors } from './item-cursors.js';
+import { ItemHistoryController } from './item-history.controller.js';
+import { ItemHistory } from './item-history.service.js';
 import { ItemLists } from './item-lists.service.js';
 import { ItemPatches } from './item-patches.js';
 import { ItemRooms } from './item-rooms.js';
@@ -17,10 +19,11 @@ import { ItemsService } from './items.service.js';
 /** Versioned JSON documents. */
 @Module({
   imports: [DatabaseModule, EventsModule, WorkspacesModule],
-  controllers: [ItemBatchController, ItemTrashController, ItemsController],
+  controllers: [ItemBatchController, ItemHistoryController, ItemTrashController, ItemsController],
   providers: [
     ItemBatches,
     ItemCursors,
+    ItemHistory,
     ItemLists,
     ItemPatches,
     ItemRooms,

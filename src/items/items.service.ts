@@ -8,6 +8,7 @@ import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { Announcements } from '../events/announcements.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import { EventArchives } from '../events/event-archives.js';
 import { type CombinableWrite, WriteCombiner } from '../events/write-combiner.js';
 import type { Role } from '../workspaces/membership.entity.js';
 import { may } from '../workspaces/permissions.js';
@@ -22,6 +23,8 @@ import {
   toItemResponse,
   type UpdateItemRequest,
 } from './items.dto.js';
+import { ItemVersion } from './item-version.entity.js';
+import { PurgedItem } from './purged-item.entity.js';
 import { RESTORE_ITEMS, type RestoreInput } from './item-trash.sql.js';
 import { ItemNotFound, ItemWorkspaceNotFound } from './items.errors.js';
 import {
@@ -66,6 +69,7 @@ export class ItemsService implements OnModuleInit {
     private readonly announcements: Announcements,
     private readonly epoch: Epoch,
     private readonly workspaceDeletion: WorkspaceDeletion,
+    private readonly archives: EventArchives,
   ) {
     this.creates = this.combiner(CREATE_ITEMS, ITEM_CREATED);
     this.updates = this.combiner(UPDATE_ITEMS, ITEM_UPDATED);
@@ -76,7 +80,10 @@ export class ItemsService implements OnModuleInit {
   onModuleInit(): void {
     this.workspaceDeletion.add(async (manager, workspaceId) => {
       await manager.delete(Item, { workspaceId });
+      await this.archives.exclude(manager);
       await manager.delete(TrashedItem, { workspaceId });
+      await manager.delete(ItemVersion, { workspaceId });
+      await manager.delete(PurgedItem, { workspaceId });
     });
   }
 
