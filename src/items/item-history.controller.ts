@@ -3,6 +3,7 @@ import { ApiBearerAuth, ApiNotModifiedResponse, ApiOkResponse, ApiParam, ApiTags
 import { IdPipe } from '../common/identifiers.js';
 import { PageQuery } from '../common/pagination.js';
 import type { Representation } from '../common/representation.js';
+import { OpenToAgents } from '../common/scopes.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import { ItemHistoryList, VersionPipe } from './item-history.dto.js';
 import { ItemHistory } from './item-history.service.js';
@@ -17,6 +18,7 @@ export class ItemHistoryController {
   /** Every version of an item, deleted or not: who, when and what; newest first. */
   @Get()
   @Requires('items:read')
+  @OpenToAgents({ scope: 'items:read' })
   @ApiOkResponse({ type: ItemHistoryList })
   list(
     @CurrentCaller() caller: Caller<'items:read'>,
@@ -29,6 +31,7 @@ export class ItemHistoryController {
   /** An item as it was at one version. */
   @Get(':version')
   @Requires('items:read')
+  @OpenToAgents({ scope: 'items:read' })
   @ApiParam({ name: 'version', schema: { type: 'integer', minimum: 1 } })
   @ApiOkResponse({ type: ItemResponse })
   @ApiNotModifiedResponse()

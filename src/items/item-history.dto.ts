@@ -1,7 +1,7 @@
 import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
+import { JsonPatchStep } from '../common/json-patch-step.js';
 import { ValidationFailed } from '../common/problem.js';
-import { JsonPatchStep } from './items.dto.js';
 
 /** PostgreSQL's `integer`. */
 export const MAX_VERSION = 2_147_483_647;
