@@ -1,9 +1,10 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import {
   ApiBearerAuth,
   ApiBody,
   ApiConflictResponse,
   ApiHeader,
+  ApiNoContentResponse,
   ApiOkResponse,
   ApiPreconditionFailedResponse,
   ApiResponse,
@@ -15,6 +16,7 @@ import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import { ListTrashQuery, RestoreItemRequest, TrashList } from './item-trash.dto.js';
+import { ItemPurge } from './item-purge.js';
 import { ItemTrash } from './item-trash.service.js';
 import { ItemResponse } from './items.dto.js';
 
@@ -22,7 +24,10 @@ import { ItemResponse } from './items.dto.js';
 @ApiBearerAuth()
 @Controller('v1/items')
 export class ItemTrashController {
-  constructor(private readonly trash: ItemTrash) {}
+  constructor(
+    private readonly trash: ItemTrash,
+    private readonly purges: ItemPurge,
+  ) {}
 
   /** The deleted items of a workspace, newest deletion first. */
   @Get('trash')
@@ -34,6 +39,22 @@ export class ItemTrashController {
     @Query() query: ListTrashQuery,
   ): Promise<Representation<TrashList>> {
     return this.trash.page(caller, query);
+  }
+
+  /** Removes an item from the trash, for good, with its history. */
+  @Delete('trash/:id')
+  @Requires('items:purge')
+  @HttpCode(204)
+  @ApiNoContentResponse()
+  @ApiHeader({ name: 'If-Match', required: false, description: 'The version of the deletion.' })
+  @ApiResponse({ status: 428, description: 'The workspace demands If-Match; nothing was removed.' })
+  @ApiPreconditionFailedResponse({ description: 'It is another version; nothing was removed.' })
+  purge(
+    @CurrentCaller() caller: Caller<'items:purge'>,
+    @Param('id', IdPipe) id: string,
+    @IfMatch() ifMatch: VersionCondition | undefined,
+  ): Promise<Representation<never>> {
+    return this.purges.purge(caller, id, ifMatch);
   }
 
   /** Brings an item back from the trash, or an older version of it, as a new version. */

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
+import { JobsModule } from '../jobs/jobs.module.js';
 import { WorkspacesModule } from '../workspaces/workspaces.module.js';
 import { ItemBatchController } from './item-batch.controller.js';
 import { ItemBatches } from './item-batches.js';
@@ -9,6 +10,7 @@ import { ItemHistoryController } from './item-history.controller.js';
 import { ItemHistory } from './item-history.service.js';
 import { ItemLists } from './item-lists.service.js';
 import { ItemPatches } from './item-patches.js';
+import { ItemPurge } from './item-purge.js';
 import { ItemRooms } from './item-rooms.js';
 import { ItemSearchIndex } from './item-search-index.js';
 import { ItemTrashController } from './item-trash.controller.js';
@@ -18,7 +20,7 @@ import { ItemsService } from './items.service.js';
 
 /** Versioned JSON documents. */
 @Module({
-  imports: [DatabaseModule, EventsModule, WorkspacesModule],
+  imports: [DatabaseModule, EventsModule, JobsModule, WorkspacesModule],
   controllers: [ItemBatchController, ItemHistoryController, ItemTrashController, ItemsController],
   providers: [
     ItemBatches,
@@ -26,6 +28,7 @@ import { ItemsService } from './items.service.js';
     ItemHistory,
     ItemLists,
     ItemPatches,
+    ItemPurge,
     ItemRooms,
     ItemSearchIndex,
     ItemTrash,

@@ -24,6 +24,8 @@ const HOLDERS = {
   'audit:read': ADMINS,
   'items:read': EVERYBODY,
   'items:write': WRITERS_AND_AGENTS,
+  /** From the trash, for good. */
+  'items:purge': ADMINS,
   'rooms:read': EVERYBODY,
   'rooms:create': WRITERS,
   /** As a moderator of the room. */

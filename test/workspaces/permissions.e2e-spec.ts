@@ -95,6 +95,7 @@ const CASES: Case[] = [
   { route: 'DELETE /v1/items/:id', roles: WRITERS, path: item },
   { route: 'GET /v1/items/trash', roles: ALL, path: (ids) => `/v1/items/trash?workspaceId=${ids.workspace}` },
   { route: 'POST /v1/items/:id/restore', roles: WRITERS, path: (ids) => `/v1/items/${ids.deleted}/restore` },
+  { route: 'DELETE /v1/items/trash/:id', roles: ADMINS, path: (ids) => `/v1/items/trash/${ids.deleted}` },
   { route: 'GET /v1/items/:id/history', roles: ALL, path: (ids) => `/v1/items/${ids.deleted}/history` },
   {
     route: 'GET /v1/items/:id/history/:version',

@@ -110,6 +110,14 @@ describe('Deleting a workspace', () => {
     const bob = await registerUser(app);
     await addMember(app, workspace.id, bob, 'member');
     const item = await createItem(ada, { workspaceId: workspace.id });
+    const { id: deleted } = await createItem(ada, { workspaceId: workspace.id });
+    await ada.http.delete(`/v1/items/${deleted}`);
+    await app.sql(
+      `INSERT INTO item_versions (workspace_id, item_id, version, seq, type, principal_id, "time", data)
+       VALUES ($1, $2, 1, 1, 'item.created', $2, now(), '{}')`,
+      [workspace.id, item.id],
+    );
+    await app.sql('INSERT INTO purged_items (workspace_id, id) VALUES ($1, $1)', [workspace.id]);
     await ada.http.post('/v1/rooms', { name: 'Talk', visibility: 'private', workspaceId: workspace.id });
     await ada.http.post(`${path(workspace)}/invitations`, { email: 'x@example.com', role: 'viewer' });
     expect((await ada.http.delete(confirming(workspace))).status).toBe(204);
@@ -118,11 +126,15 @@ describe('Deleting a workspace', () => {
       rows('memberships', 'workspace_id', workspace.id),
       rows('invitations', 'workspace_id', workspace.id),
       rows('items', 'workspace_id', workspace.id),
+      rows('trashed_items', 'workspace_id', workspace.id),
+      rows('item_versions', 'workspace_id', workspace.id),
+      rows('purged_items', 'workspace_id', workspace.id),
+      rows('agents', 'workspace_id', workspace.id),
       rows('events', 'stream_id', workspace.id),
       rows('rooms', 'workspace_id', workspace.id),
       rows('room_members', 'workspace_id', workspace.id),
     ]);
-    expect(left).toEqual([0, 0, 0, 0, 0, 0, 0]);
+    expect(left).toEqual(left.map(() => 0));
     const columns = await app.sql<{ name: string }>(
       `SELECT table_name || '.' || column_name AS name FROM information_schema.columns
        WHERE table_schema = 'public' AND column_name IN ('workspace_id', 'stream_id')
@@ -131,16 +143,20 @@ describe('Deleting a workspace', () => {
     );
     // A new table with things of workspaces must be looked at above.
     expect(columns.map(({ name }) => name)).toEqual([
+      'agents.workspace_id',
       'audit_entries.workspace_id',
       'events.stream_id',
       'invitations.workspace_id',
+      'item_versions.workspace_id',
       'items.workspace_id',
       'memberships.workspace_id',
+      'purged_items.workspace_id',
       'room_members.workspace_id',
       'rooms.workspace_id',
+      'trashed_items.workspace_id',
     ]);
     const [counter] = await app.sql('SELECT head, access_seq FROM streams WHERE id = $1', [workspace.id]);
-    expect(counter).toEqual({ head: '3', access_seq: '3' });
+    expect(counter).toEqual({ head: '5', access_seq: '5' });
     expect((await bob.http.get(`/v1/items/${item.id}`)).status).toBe(404);
     expect((await bob.http.patch(`/v1/items/${item.id}`, { title: 'x' })).status).toBe(404);
   });
