@@ -2,7 +2,6 @@ import { Logger } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { createApplication } from './application.js';
 import { Lifecycle } from './common/lifecycle.js';
 import { type AtriumConfig, loadConfig } from './config/config.js';
 import { ConfigurationError } from './config/configuration-error.js';
@@ -41,6 +40,8 @@ async function start(config: AtriumConfig, variables: Variables): Promise<Runnin
   try {
     postgres = config.database.url ? undefined : await startEmbedded({ dataDir: config.dataDir, log });
     const ready = postgres ? loadConfig({ ...variables, DATABASE_URL: postgres.url }) : config;
+    // Only now: it takes most of a start to load, and a configuration that cannot be is told at once.
+    const { createApplication } = await import('./application.js');
     app = await createApplication(ready);
     const connections = connectionsOf(app.getHttpServer());
     await listen(app, ready);

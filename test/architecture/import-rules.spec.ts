@@ -126,7 +126,7 @@ describe('The import rules', () => {
       );
     }
     [violations, ofSource] = await Promise.all([cruise(tree), cruise(root)]);
-  }, 60_000);
+  });
 
   afterAll(() => rm(tree, { recursive: true, force: true }));
 

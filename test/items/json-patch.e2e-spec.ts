@@ -128,7 +128,7 @@ describe('A JSON Patch of an item', () => {
       }),
       { numRuns: 100 },
     );
-  }, 60_000);
+  });
 
   it.each<[string, unknown, unknown, number, string, string]>([
     [

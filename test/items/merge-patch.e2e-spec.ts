@@ -87,7 +87,7 @@ describe('A merge patch of data', () => {
       }),
       { numRuns: 60 },
     );
-  }, 60_000);
+  });
 
   it('is also taken as application/json', async () => {
     const { id } = await createItem(ada, { data: { a: 1, b: 2 } });

@@ -40,7 +40,7 @@ describe('A real browser', () => {
     const url = `http://localhost:${(page.address() as AddressInfo).port}`;
     app = await startAtrium({ PUBLIC_URL: url });
     browser = await Chromium.open(chromiumPath ?? '', url);
-  }, 60_000);
+  });
   afterAll(async () => {
     await browser?.close();
     await app?.stop();
@@ -67,5 +67,5 @@ describe('A real browser', () => {
       credential: await browser.evaluate<object>(script('get', second.body.options)),
     });
     expect([answer.status, answer.body.user.id]).toEqual([200, person.user.id]);
-  }, 60_000);
+  });
 });

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { testVariables } from '../support/app.js';
@@ -142,10 +144,12 @@ describe('A start that cannot be', () => {
   });
 
   it('on a port that is taken says so', async () => {
-    const first = await start();
-    const { port } = new URL(await first.url());
-    const second = await start({ PORT: port });
-    expect(await second.exited).toBe(1);
-    expect(second.output()).toMatch(/could not start.*EADDRINUSE/);
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const atrium = await start({ PORT: String(port) });
+    expect(await atrium.exited).toBe(1);
+    expect(atrium.output()).toMatch(/could not start.*EADDRINUSE/);
+    other.close();
   });
 });

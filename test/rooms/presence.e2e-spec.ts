@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Instance, startAtrium, testVariables, type TestApp } from '../support/app.js';
+import { compiledPath, root } from '../support/native/paths.mjs';
 import { addMember, type Person, registerUser } from '../support/people.js';
 import { spawnAtrium } from '../support/process.js';
 import { closeSockets, connect, connectAndJoin, type SocketClient } from '../support/sockets.js';
@@ -188,11 +190,8 @@ describe('An instance that ends', () => {
   });
 
   it('by SIGKILL is noticed: nobody stays present who is not', async () => {
-    const process = await spawnAtrium({
-      ...testVariables(app.databaseUrl),
-      NODE_ENV: 'development',
-      HOST: '127.0.0.1',
-    });
+    const variables = { ...testVariables(app.databaseUrl), NODE_ENV: 'development', HOST: '127.0.0.1' };
+    const process = await spawnAtrium(variables, compiledPath(join(root, 'src/main.ts')));
     try {
       const url = await process.url();
       const watcher = await connectAndJoin(app, ada.token, room);
@@ -205,11 +204,7 @@ describe('An instance that ends', () => {
         SELECT instance_id FROM presences WHERE principal_id = $1)`,
         [grace.user.id],
       );
-      await watcher.waitFor(
-        'Grace left',
-        () => changes(watcher).some(({ left }) => concerns(left, grace)),
-        60_000,
-      );
+      await watcher.waitFor('Grace left', () => changes(watcher).some(({ left }) => concerns(left, grace)));
       const [, seen] = await enter(elsewhere, ada);
       expect(seen.presence).toEqual([entry(ada, 2)]);
     } finally {
@@ -225,13 +220,10 @@ describe('What the database forgets', () => {
     await change(first, 'Grace came', ({ joined }) => concerns(joined, grace));
     await app.sql('TRUNCATE instances, presences');
     await second.send('presence', { room, state: { back: true } });
-    await first.waitFor(
-      'Grace is seen again',
-      () =>
-        changes(first).some(({ updated, joined }) =>
-          [...(updated ?? []), ...(joined ?? [])].some(({ state }) => 'back' in state),
-        ),
-      60_000,
+    await first.waitFor('Grace is seen again', () =>
+      changes(first).some(({ updated, joined }) =>
+        [...(updated ?? []), ...(joined ?? [])].some(({ state }) => 'back' in state),
+      ),
     );
   });
 });

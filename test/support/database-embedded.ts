@@ -1,11 +1,10 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
-
-const root = resolve(import.meta.dirname, '../..');
+import { compiledPath, root } from './native/paths.mjs';
 
 /** Another process that uses an embedded server. */
 export interface Holder {
@@ -20,10 +19,10 @@ export interface Holder {
 
 /** Starts a process that starts or joins the embedded server in `dataDir`. */
 export async function holdEmbedded(dataDir: string, env: Record<string, string> = {}): Promise<Holder> {
-  const child = fork(join(root, 'test/support/database-holder.ts'), [dataDir], {
+  const child = fork(compiledPath(join(root, 'test/support/database-holder.ts')), [dataDir], {
     cwd: root,
     env: { ...process.env, ...env },
-    execArgv: ['--no-warnings', '--import', '@swc-node/register/esm-register'],
+    execArgv: ['--no-warnings'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   const exited = once(child, 'exit');
@@ -64,9 +63,9 @@ export async function ask<Row extends object>(
   }
 }
 
-/** Asks again until the answer is neither false nor an error. @throws the last error, after ten seconds */
+/** Asks again until the answer is neither false nor an error. @throws the last error, after a minute */
 export async function until<T>(question: () => Promise<T>): Promise<T> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 60_000;
   for (;;) {
     try {
       const answer = await question();

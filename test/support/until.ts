@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-const PATIENCE_MS = 30_000;
+/** Only what never comes takes so long, on a busy machine, too. */
+const PATIENCE_MS = 60_000;
 const PAUSE_MS = 15;
 
 /**

@@ -1,0 +1,3 @@
+export declare const root: string;
+export declare const compiledRoot: string;
+export declare function compiledPath(source: string): string;
