@@ -15,6 +15,7 @@ import { Jobs1764700000000 } from './1764700000000-jobs.js';
 import { ItemTrash1764800000000 } from './1764800000000-item-trash.js';
 import { ItemVersions1764800100000 } from './1764800100000-item-versions.js';
 import { Agents1764900000000 } from './1764900000000-agents.js';
+import { AgentEnrolment1764900100000 } from './1764900100000-agent-enrolment.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -35,4 +36,5 @@ export const migrations = [
   ItemTrash1764800000000,
   ItemVersions1764800100000,
   Agents1764900000000,
+  AgentEnrolment1764900100000,
 ];

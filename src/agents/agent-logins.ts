@@ -17,7 +17,7 @@ export interface ProvenAgent {
 }
 
 /** Every column as PostgreSQL's text. */
-interface LoginRow {
+export interface LoginRow {
   id: string;
   workspace_id: string;
   scopes: string;
@@ -36,6 +36,11 @@ const SECRETS: Statement = {
   name: 'agents.secrets',
   text: `SELECT encode(c.secret_hash, 'hex') AS hash, ${LOGIN}
     WHERE a.id = $1 AND a.status = 'enabled' AND c.kind = 'secret'`,
+};
+
+export const KEYS: Statement = {
+  name: 'agents.keys',
+  text: `SELECT c.public_key::text AS jwk, ${LOGIN} WHERE a.id = $1 AND a.status = 'enabled' AND c.kind = 'key'`,
 };
 
 /** Of credential $1: written at most once a minute. */
@@ -75,7 +80,7 @@ export class AgentLogins {
   }
 }
 
-const toProvenAgent = (row: LoginRow): ProvenAgent => ({
+export const toProvenAgent = (row: LoginRow): ProvenAgent => ({
   id: row.id,
   workspaceId: row.workspace_id,
   scopes: JSON.parse(row.scopes) as string[],

@@ -55,7 +55,7 @@ export const AreLabels = (): PropertyDecorator =>
     }),
     ApiProperty({ type: 'object', additionalProperties: { type: 'string' } }),
   );
-const AreCapabilities = (): PropertyDecorator =>
+export const AreCapabilities = (): PropertyDecorator =>
   applyDecorators(
     IsArray({ message: CAPABILITIES }),
     ArrayMaxSize(MAX_LIST, { message: CAPABILITIES }),
@@ -78,7 +78,7 @@ export const AreScopes = (): PropertyDecorator =>
       { each: true, message: SCOPES },
     ),
   );
-const IsMetadata = (): PropertyDecorator =>
+export const IsMetadata = (): PropertyDecorator =>
   applyDecorators(
     IsObject({ message: 'must be a JSON object' }),
     ApiProperty({ type: 'object', additionalProperties: true }),

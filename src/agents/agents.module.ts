@@ -5,17 +5,31 @@ import { EventsModule } from '../events/events.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { WorkspacesModule } from '../workspaces/workspaces.module.js';
 import { AgentChanges } from './agent-changes.js';
+import { AgentCredentialsController } from './agent-credentials.controller.js';
+import { AgentCredentials } from './agent-credentials.service.js';
 import { AgentGrants } from './agent-grants.js';
 import { AgentLogins } from './agent-logins.js';
 import { AgentRooms } from './agent-rooms.js';
 import { AgentsController } from './agents.controller.js';
 import { AgentsService } from './agents.service.js';
+import { ClientAssertions } from './client-assertions.js';
+import { EnrolmentController } from './enrolment.controller.js';
+import { Enrolment } from './enrolment.service.js';
 
 /** Machine clients as principals beside people: what they are, may do, and prove themselves by. */
 @Module({
   imports: [AuditModule, DatabaseModule, EventsModule, SessionsModule, WorkspacesModule],
-  controllers: [AgentsController],
-  providers: [AgentChanges, AgentGrants, AgentLogins, AgentRooms, AgentsService],
-  exports: [AgentGrants, AgentLogins, AgentsService],
+  controllers: [EnrolmentController, AgentCredentialsController, AgentsController],
+  providers: [
+    AgentChanges,
+    AgentCredentials,
+    AgentGrants,
+    AgentLogins,
+    AgentRooms,
+    AgentsService,
+    ClientAssertions,
+    Enrolment,
+  ],
+  exports: [AgentCredentials, AgentGrants, AgentLogins, AgentsService, ClientAssertions],
 })
 export class AgentsModule {}

@@ -28,8 +28,9 @@ import {
 } from './agents.dto.js';
 import { AgentNotFound, TooManyAgents } from './agents.errors.js';
 import { AGENT_CREATED, agentEvent } from './agents.events.js';
-import { COUNT_AGENTS, INSERT_AGENT, LIST_AGENTS, PERSONAL_WORKSPACE, READ_AGENT } from './agents.sql.js';
+import { COUNT_AGENTS, INSERT_AGENT, LIST_AGENTS, READ_AGENT } from './agents.sql.js';
 import { hashOfSecret, newClientSecret } from './client-secrets.js';
+import { personalWorkspace } from './personal-workspace.js';
 
 /** How many agents a workspace may have. */
 const MAX_AGENTS = 10_000;
@@ -77,7 +78,11 @@ export class AgentsService implements OnModuleInit {
   ): Promise<Representation<CreatedAgentResponse>> {
     const clientSecret = newClientSecret();
     const { answer: row, events } = await this.appending.run(async (manager) => {
-      const workspace = await lockWorkspace(manager, caller, named ?? (await personal(manager, caller.id)));
+      const workspace = await lockWorkspace(
+        manager,
+        caller,
+        named ?? (await personalWorkspace(manager, caller.id)),
+      );
       const agent = await this.add(manager, workspace.id, caller.id, request, client);
       await manager.insert(AgentCredential, {
         id: newId(),
@@ -171,11 +176,4 @@ function labelsOf(text: string): string {
     return [pair.slice(0, at), pair.slice(at + 1)] as const;
   });
   return JSON.stringify(Object.fromEntries(pairs));
-}
-
-/** @throws {WorkspaceNotFound} for somebody who gave it away */
-async function personal(manager: EntityManager, principalId: string): Promise<string> {
-  const [workspace] = await manager.query<{ id: string }[]>(PERSONAL_WORKSPACE, [principalId]);
-  if (!workspace) throw new WorkspaceNotFound();
-  return workspace.id;
 }

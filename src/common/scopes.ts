@@ -100,6 +100,8 @@ export interface AgentAccess {
   readonly scope?: AgentScope;
   /** Whether the route, whose `:id` is an agent's, needs no scope from that agent. */
   readonly self?: boolean;
+  /** Whether the route is about the agent itself alone, with the scope. */
+  readonly own?: boolean;
 }
 
 export const AGENT_ACCESS = 'atrium:agent-access';
@@ -118,7 +120,9 @@ export const OpenToAgents = (access: AgentAccess): MethodDecorator & ClassDecora
  */
 export function admitAgent(principal: Principal, access: AgentAccess | undefined, id: unknown): void {
   if (!access) throw new InsufficientScope();
-  if (access.self && typeof id === 'string' && id.toLowerCase() === principal.id) return;
+  const isItself = typeof id === 'string' && id.toLowerCase() === principal.id;
+  if (access.self && isItself) return;
   if (access.scope !== undefined) requireScope(principal, access.scope);
-  else if (access.self) throw new InsufficientScope(undefined, 'An agent may do this to itself alone.');
+  if ((access.own || (access.self && access.scope === undefined)) && !isItself)
+    throw new InsufficientScope(undefined, 'An agent may do this to itself alone.');
 }

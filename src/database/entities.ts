@@ -1,7 +1,9 @@
 import { OneTimeToken } from '../accounts/one-time-token.entity.js';
 import { User } from '../accounts/user.entity.js';
 import { AgentCredential } from '../agents/agent-credential.entity.js';
+import { AgentEnrolmentToken } from '../agents/agent-enrolment-token.entity.js';
 import { Agent } from '../agents/agent.entity.js';
+import { UsedAssertion } from '../agents/used-assertion.entity.js';
 import { AuditEntry } from '../audit/audit-entry.entity.js';
 import { CustomRoom } from '../custom-rooms/custom-room.entity.js';
 import { RoomMember } from '../custom-rooms/room-member.entity.js';
@@ -17,6 +19,7 @@ import { Passkey } from '../mfa/passkey.entity.js';
 import { RecoveryCode } from '../mfa/recovery-code.entity.js';
 import { TotpFactor } from '../mfa/totp-factor.entity.js';
 import { PasswordAttempt } from '../rate-limits/password-attempt.entity.js';
+import { DeviceAuthorization } from '../oauth-server/device-authorization.entity.js';
 import { Identity } from '../oauth/identity.entity.js';
 import { Instance, Presence } from '../rooms/presence.entity.js';
 import { RevokedGrant } from '../sessions/revoked-grant.entity.js';
@@ -49,6 +52,9 @@ export const entities = [
   PurgedItem,
   Agent,
   AgentCredential,
+  AgentEnrolmentToken,
+  UsedAssertion,
+  DeviceAuthorization,
   IdempotencyKey,
   CustomRoom,
   RoomMember,

@@ -1,8 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { AgentLogins, type ProvenAgent } from '../agents/agent-logins.js';
+import { ClientAssertions } from '../agents/client-assertions.js';
 import type { FormParameters } from '../common/form-body.js';
 import { isId } from '../common/identifiers.js';
+import { AtriumConfig } from '../config/config.js';
 import { invalidClient, OAuthError } from './oauth-error.js';
+
+/** RFC 7523, section 2.2. */
+const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+
+/** The client of machines that are no agents yet: it has no secret. */
+export const DEVICE_CLIENT = 'atrium-device';
 
 /** A request to the token server: its form and its `Authorization` header. */
 export interface OAuthRequest {
@@ -15,33 +23,62 @@ interface Secret {
   readonly secret: string;
 }
 
-/** Says which agent calls the token server (RFC 6749, section 2.3). */
+/** Says who calls the token server (RFC 6749, section 2.3): an agent, or the client of machines. */
 @Injectable()
 export class ClientAuthentication {
-  constructor(private readonly logins: AgentLogins) {}
+  private readonly audiences: readonly string[];
 
-  /** @throws {OAuthError} `invalid_client`, or `invalid_request` if it comes in several ways at once */
-  async authenticate({ form, authorization }: OAuthRequest): Promise<ProvenAgent> {
-    const inBody = form.get('client_secret');
-    if (authorization !== undefined) {
-      if (inBody !== undefined)
-        throw new OAuthError('invalid_request', 'Authenticate by the header or in the body, not both');
-      const basic = readBasic(authorization);
-      const named = form.get('client_id');
-      if (basic && named !== undefined && named !== basic.clientId)
-        throw new OAuthError('invalid_request', 'client_id is not the one of the header');
-      return this.bySecret(basic, true);
-    }
-    const clientId = form.get('client_id');
-    const secret = clientId !== undefined && inBody !== undefined ? { clientId, secret: inBody } : undefined;
-    return this.bySecret(secret, false);
+  constructor(
+    private readonly logins: AgentLogins,
+    private readonly assertions: ClientAssertions,
+    { publicUrl }: AtriumConfig,
+  ) {
+    this.audiences = [publicUrl, `${publicUrl}/oauth/token`];
   }
 
-  private async bySecret(given: Secret | undefined, byHeader: boolean): Promise<ProvenAgent> {
-    const clientId = given?.clientId.toLowerCase() ?? '';
-    const agent = given && isId(clientId) && (await this.logins.bySecret(clientId, given.secret));
-    if (!agent) throw invalidClient(byHeader);
+  /**
+   * An agent, by its secret (`client_secret_basic`, `client_secret_post`) or a signature (`private_key_jwt`).
+   * @throws {OAuthError} `invalid_client`, or `invalid_request` if it comes in several ways at once
+   */
+  async authenticate({ form, authorization }: OAuthRequest): Promise<ProvenAgent> {
+    const ways = [authorization, form.get('client_secret'), form.get('client_assertion')];
+    if (ways.filter((way) => way !== undefined).length > 1)
+      throw new OAuthError('invalid_request', 'Authenticate in one way, not several');
+    const agent = await this.prove(form, authorization);
+    if (!agent) throw invalidClient(authorization !== undefined);
+    const named = form.get('client_id');
+    if (named !== undefined && named.toLowerCase() !== agent.id)
+      throw new OAuthError('invalid_request', 'client_id is not whom the credential is of');
     return agent;
+  }
+
+  /** Whether the request comes, without any proof, from a machine that is not its own client. */
+  isDevice({ form, authorization }: OAuthRequest): boolean {
+    return authorization === undefined && form.get('client_id') === DEVICE_CLIENT;
+  }
+
+  /** @throws {OAuthError} `invalid_client` */
+  requireDevice(request: OAuthRequest): void {
+    if (!this.isDevice(request)) throw invalidClient(request.authorization !== undefined);
+  }
+
+  private prove(
+    form: FormParameters,
+    authorization: string | undefined,
+  ): Promise<ProvenAgent | undefined> | undefined {
+    const assertion = form.get('client_assertion');
+    if (assertion !== undefined)
+      return form.get('client_assertion_type') === ASSERTION_TYPE
+        ? this.assertions.read(assertion, this.audiences)
+        : undefined;
+    if (authorization !== undefined) return this.bySecret(readBasic(authorization));
+    const [clientId, secret] = [form.get('client_id'), form.get('client_secret')];
+    return clientId !== undefined && secret !== undefined ? this.bySecret({ clientId, secret }) : undefined;
+  }
+
+  private bySecret(given: Secret | undefined): Promise<ProvenAgent | undefined> | undefined {
+    const clientId = given?.clientId.toLowerCase() ?? '';
+    return given && isId(clientId) ? this.logins.bySecret(clientId, given.secret) : undefined;
   }
 }
 

@@ -15,7 +15,8 @@ const TYPE = 'at+jwt';
 export const verificationOptions = (config: AtriumConfig, keys: TokenKeys) =>
   ({
     algorithms: [keys.signing.algorithm],
-    issuer: config.tokens.issuer,
+    // Agents' tokens name the token server as its metadata does (RFC 8414), people's what was configured.
+    issuer: [config.tokens.issuer, config.publicUrl] as [string, string],
     audience: config.tokens.audience,
   }) satisfies jwt.VerifyOptions;
 
@@ -64,7 +65,7 @@ export class AccessTokens {
 
   /** @returns a token for an agent (RFC 9068, section 2.2), its id and its life in seconds */
   signForAgent({ id, sessionId, workspaceId, clientId, scopes, secondsLeft }: AgentGrant): AgentToken {
-    const { issuer, audience, accessTtlSeconds } = this.config.tokens;
+    const { audience, accessTtlSeconds } = this.config.tokens;
     const { algorithm, key, kid } = this.keys.signing;
     const expiresIn = Math.min(accessTtlSeconds, secondsLeft ?? Infinity);
     const issuedAt = Math.floor(this.clock.now() / 1_000);
@@ -82,7 +83,7 @@ export class AccessTokens {
       header: { alg: algorithm, typ: TYPE, kid },
       jwtid: tokenId,
       subject: id,
-      issuer,
+      issuer: this.config.publicUrl,
       audience,
     });
     return { accessToken, tokenId, expiresIn };

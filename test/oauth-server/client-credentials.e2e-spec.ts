@@ -31,7 +31,7 @@ describe('A token by client_credentials', () => {
     const { header, payload } = jwt.decode(body.access_token, { complete: true }) as jwt.Jwt;
     expect(header.typ).toBe('at+jwt');
     expect(payload).toMatchObject({
-      iss: 'atrium',
+      iss: 'http://localhost:3000',
       aud: 'atrium',
       sub: agent.id,
       client_id: agent.clientId,

@@ -4,7 +4,7 @@ import { createAgent } from '../support/agents.js';
 import { startAtrium, type TestApp } from '../support/app.js';
 import { addToRoom, createRoom } from '../support/custom-rooms.js';
 import type { Answer, ProblemAnswer } from '../support/http.js';
-import { addMember, createItem, type Person, registerUser } from '../support/people.js';
+import { addMember, createItem, type Person, registerUser, type PageAnswer } from '../support/people.js';
 import { routesOf } from '../support/routes.js';
 import { closeSockets, connect } from '../support/sockets.js';
 import { createWorkspace, type InvitationAnswer, type WorkspaceAnswer } from '../support/workspaces.js';
@@ -22,6 +22,8 @@ interface Ids {
   /** A public one; of its members only the owner moderates it. */
   readonly room: string;
   readonly agent: string;
+  readonly credential: string;
+  readonly enrolmentToken: string;
 }
 
 /** A route with a request that would do, and the roles that it is for. */
@@ -38,6 +40,7 @@ const invitations = ({ workspace }: Ids) => `/v1/workspaces/${workspace}/invitat
 const item = (ids: Ids) => `/v1/items/${ids.item}`;
 const room = (ids: Ids) => `/v1/rooms/${ids.room}`;
 const agent = (ids: Ids) => `/v1/agents/${ids.agent}`;
+const secrets = (ids: Ids) => `${agent(ids)}/secrets`;
 const roomMember = (ids: Ids) => `${room(ids)}/members/${ids.member}`;
 
 const CASES: Case[] = [
@@ -150,6 +153,35 @@ const CASES: Case[] = [
   { route: 'POST /v1/agents/:id/disable', roles: ADMINS, path: (ids) => `${agent(ids)}/disable` },
   { route: 'POST /v1/agents/:id/enable', roles: ADMINS, path: (ids) => `${agent(ids)}/enable` },
   { route: 'DELETE /v1/agents/:id', roles: ADMINS, path: agent },
+  { route: 'POST /v1/agents/:id/secrets', roles: ADMINS, path: secrets, json: () => ({}) },
+  { route: 'GET /v1/agents/:id/secrets', roles: ADMINS, path: secrets },
+  {
+    route: 'PATCH /v1/agents/:id/secrets/:credentialId',
+    roles: ADMINS,
+    path: (ids) => `${secrets(ids)}/${ids.credential}`,
+    json: () => ({ expiresAt: null }),
+  },
+  {
+    route: 'DELETE /v1/agents/:id/secrets/:credentialId',
+    roles: ADMINS,
+    path: (ids) => `${secrets(ids)}/${ids.credential}`,
+  },
+  {
+    route: 'POST /v1/agents/enrolment-tokens',
+    roles: ADMINS,
+    path: () => '/v1/agents/enrolment-tokens',
+    json: ({ workspace: workspaceId }) => ({ kind: 'k', workspaceId }),
+  },
+  {
+    route: 'GET /v1/agents/enrolment-tokens',
+    roles: ADMINS,
+    path: (ids) => `/v1/agents/enrolment-tokens?workspaceId=${ids.workspace}`,
+  },
+  {
+    route: 'DELETE /v1/agents/enrolment-tokens/:tokenId',
+    roles: ADMINS,
+    path: (ids) => `/v1/agents/enrolment-tokens/${ids.enrolmentToken}`,
+  },
   { route: 'GET /v1/rooms/:id/messages', roles: ALL, path: (ids) => `${room(ids)}/messages` },
 ];
 /** Shown by the specs of their own areas. */
@@ -187,8 +219,23 @@ async function furnished(): Promise<Ids> {
   const { id: roomId } = await createRoom(owner, { visibility: 'public', workspaceId: workspace.id });
   await addToRoom(owner, roomId, bystander, 'speaker');
   const { id: agentId } = await createAgent(owner, { workspaceId: workspace.id });
+  const credentials = await owner.http.get<PageAnswer<{ id: string }>>(`/v1/agents/${agentId}/secrets`);
+  const token = await owner.http.post<{ id: string }>('/v1/agents/enrolment-tokens', {
+    kind: 'k',
+    workspaceId: workspace.id,
+  });
   const [member, invitation] = [bystander.user.id, body.id];
-  return { workspace: workspace.id, member, invitation, item: id, deleted, room: roomId, agent: agentId };
+  return {
+    workspace: workspace.id,
+    member,
+    invitation,
+    item: id,
+    deleted,
+    room: roomId,
+    agent: agentId,
+    credential: credentials.body.data[0].id,
+    enrolmentToken: token.body.id,
+  };
 }
 
 const call = (person: Person, { route, path, json }: Case, ids: Ids) =>
@@ -215,6 +262,8 @@ describe('Every route of a workspace', () => {
       deleted: randomUUID(),
       room: randomUUID(),
       agent: randomUUID(),
+      credential: randomUUID(),
+      enrolmentToken: randomUUID(),
     };
     const [existing, missing] = [await call(stranger, entry, ids), await call(stranger, entry, nowhere)];
     expect(withoutRequestId(existing)).toEqual(withoutRequestId(missing));
