@@ -78,7 +78,8 @@ export class AddedCredentialResponse extends CredentialResponse {
 export class CredentialList {
   /** Oldest first; all there are. */
   data: CredentialResponse[];
-  nextCursor: null;
+  /** Null: there is one page. */
+  nextCursor: string | null;
 }
 
 /** The columns of a credential, each as PostgreSQL's text. */
