@@ -1,13 +1,14 @@
 import 'reflect-metadata';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it } from '@jest/globals';
 import { ConfigurationError } from './configuration-error.js';
 import { readOAuthProviders } from './oauth-providers.js';
 import { readEnvironment } from './read-environment.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'atrium-providers-'));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 function read(content: unknown, allowLoopback = false) {
   const file = join(folder, 'providers.json');
