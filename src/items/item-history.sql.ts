@@ -59,7 +59,8 @@ export const READ_VERSION: Statement = {
     (SELECT a.data FROM item_versions a
       WHERE a.workspace_id = me.workspace_id AND a.item_id = $1 AND a.version = $4)
     UNION ALL
-    (SELECT e.data FROM events e JOIN place p ON e.seq = p.seq WHERE e.subject = $3 AND e.type IN (${VERSIONS}))
+    (SELECT e.data FROM events e
+      WHERE e.subject = $3 AND e.seq = (SELECT seq FROM place) AND e.type IN (${VERSIONS}))
     LIMIT 1
   ) v ON true`,
 };

@@ -5,6 +5,8 @@ import fc from 'fast-check';
 import { type JsonValue, parseJson } from '../../src/common/json.js';
 import { applyJsonPatch, JsonPatchDocument } from '../../src/common/json-patch.js';
 import { EventRetention } from '../../src/events/event-retention.js';
+import { MAX_VERSION } from '../../src/items/item-history.dto.js';
+import { READ_HISTORY } from '../../src/items/item-history.sql.js';
 import { type Instance, startAtrium, type TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import {
@@ -245,6 +247,50 @@ describe('The history of an item', () => {
       }),
       { numRuns: 25 },
     );
+  });
+});
+
+describe('A long history', () => {
+  it('is read by indexes: a page costs as much at any depth, a version some looks into one of them', async () => {
+    const item = await createItem(ada);
+    const count = 20_000;
+    await app.sql(
+      `WITH stream AS (UPDATE streams SET head = head + $2 WHERE id = $1 RETURNING id, head - $2 AS base)
+      INSERT INTO events (stream_id, seq, id, type, subject, principal_id, data)
+      SELECT id, base + n, gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 'item.updated' ELSE 'note' END, $3, id,
+        jsonb_build_object('version', n / 2 + 1)
+      FROM stream, generate_series(1, $2) n`,
+      [ada.workspaceId, count, `items/${item.id}`],
+    );
+    await app.sql('ANALYZE events');
+    const room = `items/${item.id}`;
+    for (const before of ['9223372036854775807', '5000']) {
+      const plan = await app.sql<{ 'QUERY PLAN': string }>(`EXPLAIN (ANALYZE, TIMING OFF) ${READ_HISTORY}`, [
+        item.id,
+        ada.user.id,
+        room,
+        before,
+        MAX_VERSION,
+        101,
+        1_048_576,
+      ]);
+      const text = plan.map((row) => row['QUERY PLAN']).join('\n');
+      expect(text).toMatch(/Index Scan Backward using events_\w+_subject_seq_idx on \w+ e_\d+ .*rows=101/);
+      expect(text).toContain('item_versions_pkey');
+      expect(text).not.toMatch(/Seq Scan on events/);
+    }
+    // As often as it takes until PostgreSQL plans without the values.
+    const reads: number[] = [];
+    for (let n = 0; n < 8; n++) {
+      const explain = 'EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT item_event_seq($1, $2, 30000)';
+      const [row] = await app.sql<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>(explain, [
+        room,
+        n + 500,
+      ]);
+      const [{ Plan: plan }] = row['QUERY PLAN'];
+      reads.push((plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0));
+    }
+    expect(Math.max(...reads.slice(1))).toBeLessThan(1_000);
   });
 });
 
