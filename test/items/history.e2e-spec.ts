@@ -1,9 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { type JsonValue, parseJson } from '../../src/common/json.js';
 import { applyJsonPatch, JsonPatchDocument } from '../../src/common/json-patch.js';
+import { EventArchives } from '../../src/events/event-archives.js';
 import { EventRetention } from '../../src/events/event-retention.js';
 import { MAX_VERSION } from '../../src/items/item-history.dto.js';
 import { READ_HISTORY } from '../../src/items/item-history.sql.js';
@@ -43,6 +44,9 @@ beforeAll(async () => {
   await addMember(app, ada.workspaceId, bob, 'viewer');
 });
 afterEach(closeSockets);
+afterEach(() => {
+  jest.restoreAllMocks();
+});
 afterAll(() => app.stop());
 
 const pathOf = ({ id }: { id: string }) => `/v1/items/${id}`;
@@ -257,8 +261,9 @@ describe('A long history', () => {
     await app.sql(
       `WITH stream AS (UPDATE streams SET head = head + $2 WHERE id = $1 RETURNING id, head - $2 AS base)
       INSERT INTO events (stream_id, seq, id, type, subject, principal_id, data)
-      SELECT id, base + n, gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 'item.updated' ELSE 'note' END, $3, id,
-        jsonb_build_object('version', n / 2 + 1)
+      SELECT id, base + n, gen_random_uuid(), CASE WHEN n % 3 = 1 THEN 'note' ELSE 'item.updated' END,
+        CASE WHEN n % 3 = 2 THEN 'items/' || gen_random_uuid() ELSE $3 END, id,
+        jsonb_build_object('version', n / 3 + 1)
       FROM stream, generate_series(1, $2) n`,
       [ada.workspaceId, count, `items/${item.id}`],
     );
@@ -447,6 +452,47 @@ describe('What the stream does not keep any more', () => {
       expect(history.map(({ version }) => version)).toEqual(Array.from({ length: 21 }, (_, n) => n + 1));
       expect(replayed(history).at(-1)).toMatchObject({ data: { n: 20 } });
     }
+  });
+
+  it('counts once while it is being copied, and what is written until the drop is kept, too', async () => {
+    const item = await createItem(ada);
+    await patch(item, { data: { n: 1 } });
+    const before = await historyOf(item);
+    const archives = app.nest.get(EventArchives);
+    await archives.copy('events', new Date(Date.now() + DAYS).toISOString());
+    expect(await historyOf(item, 1)).toEqual(before);
+    expect((await versionOf(item, 2)).body.data).toEqual({ n: 1 });
+    const copy = archives.copy.bind(archives);
+    jest.spyOn(archives, 'copy').mockImplementation(async (...of) => {
+      await copy(...of);
+      await patch(item, { data: { n: 2 } });
+    });
+    await pass(4);
+    expect(await eventsOf(item)).toBe(0);
+    const history = await historyOf(item);
+    expect(history.map(({ version }) => version)).toEqual(
+      Array.from({ length: history.length }, (_, n) => n + 1),
+    );
+    expect(history.length).toBeGreaterThan(2);
+  });
+
+  it('is copied out of a partition that nobody writes to any more, before that is dropped', async () => {
+    await pass(4); // the first partition, which reaches back to the beginning, is gone by now
+    const item = await createItem(ada);
+    await patch(item, { data: { n: 1 } });
+    const before = await historyOf(item);
+    await app.sql(
+      `CREATE TABLE events_20200101 PARTITION OF events FOR VALUES FROM ('2020-01-01') TO ('2020-01-02')`,
+    );
+    const old = `UPDATE events SET "time" = '2020-01-01 12:00+00' WHERE subject = $1`;
+    await app.sql(old, [`items/${item.id}`]);
+    await app.nest.get(EventRetention).run();
+    expect(await app.sql(`SELECT to_regclass('events_20200101') AS partition`)).toEqual([
+      { partition: null },
+    ]);
+    expect(await eventsOf(item)).toBe(0);
+    const after = await historyOf(item);
+    expect(after.map(({ changes }) => changes)).toEqual(before.map(({ changes }) => changes));
   });
 
   it('goes with the workspace, also what is archived', async () => {
