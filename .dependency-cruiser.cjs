@@ -21,7 +21,7 @@ const mayImport = {
   oauth: [...ground, 'audit', 'accounts', 'sessions'],
   mfa: [...ground, 'audit', 'mail', 'rate-limits', 'accounts', 'sessions'],
   // Membership changes are events of the workspace's stream.
-  workspaces: [...ground, 'audit', 'mail', 'accounts', 'sessions', 'events'],
+  workspaces: [...ground, 'audit', 'mail', 'idempotency', 'accounts', 'sessions', 'events'],
   events: [...ground, 'bus', 'jobs'],
   rooms: [...ground, 'bus', 'sessions', 'workspaces', 'events'],
   // Tokens for agents; accounts approve devices.
@@ -36,11 +36,11 @@ const mayImport = {
     'agents',
   ],
   // A feature, but for one thing: what is said by a request is published as from a socket.
-  'custom-rooms': [...ground, 'audit', 'sessions', 'workspaces', 'events', 'rooms'],
+  'custom-rooms': [...ground, 'audit', 'idempotency', 'sessions', 'workspaces', 'events', 'rooms'],
 };
 /** Beside the features: says who may join a workspace's room. */
 const registersRooms = ['workspaces'];
-const featureMayImport = [...ground, 'jobs', 'audit', 'sessions', 'workspaces', 'events'];
+const featureMayImport = [...ground, 'jobs', 'audit', 'idempotency', 'sessions', 'workspaces', 'events'];
 
 /** The one list that names every feature's tables. */
 const ENTITY_LIST = '^src/database/entities\\.ts$';

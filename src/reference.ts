@@ -14,9 +14,11 @@ export function openApiDocument(app: NestExpressApplication): OpenAPIObject {
     .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT' })
     .build();
   const document = SwaggerModule.createDocument(app, description, { extraModels: [ProblemBody] });
-  for (const path of Object.values(document.paths))
+  for (const path of Object.values(document.paths)) {
     for (const operation of [path.get, path.post, path.put, path.patch, path.delete])
       if (operation) operation.responses['default'] ??= PROBLEM_RESPONSE;
+    if (path.post?.security) (path.post.parameters ??= []).push(IDEMPOTENCY_KEY);
+  }
   return document;
 }
 
@@ -24,6 +26,15 @@ const PROBLEM_RESPONSE = {
   description: 'Anything else: a problem (RFC 9457).',
   content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/ProblemBody' } } },
 };
+
+/** On every POST of somebody who is signed in. */
+const IDEMPOTENCY_KEY = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description: 'A repeat under the same key within 24 hours is answered as the first was, and does nothing.',
+  schema: { type: 'string', minLength: 1, maxLength: 257 },
+} as const;
 
 /**
  * Serves the requests at `/openapi.json` with a readable page at `/docs`, and the socket protocol at `/asyncapi.json`

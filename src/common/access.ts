@@ -12,6 +12,17 @@ export interface Principal {
   readonly expiresAt: number;
   /** Of agents, and of no others. */
   readonly agent?: AgentClaims;
+  /** Of the request that it sends, if that came under an `Idempotency-Key`. */
+  readonly claim?: RequestClaim;
+}
+
+/** The right to run a request under its `Idempotency-Key`, and to say how it ended. */
+export interface RequestClaim {
+  readonly principalId: string;
+  /** SHA-256 of the key. */
+  readonly keyHash: Buffer;
+  /** Whoever claims the key anew has another. */
+  readonly id: string;
 }
 
 /** What the access token of an agent says besides. */

@@ -1,32 +1,25 @@
 import { ExpressAdapter } from '@nestjs/platform-express';
 import type { Request, Response } from 'express';
 import { matchesNone } from './conditional.js';
-import { Representation, type RepresentationMeta } from './representation.js';
-
-/** Kept by the caller alone, and asked for again before it is used: that is what the ETag is for. */
-const CACHING = 'private, no-cache';
+import { CACHING, Representation, representationHeaders, type RepresentationMeta } from './representation.js';
 
 /** Nest's Express adapter, which also knows how to send a {@link Representation}. */
 export class AtriumHttpAdapter extends ExpressAdapter {
   override reply(response: Response, body: unknown, statusCode?: number): unknown {
     if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', CACHING);
     if (!(body instanceof Representation)) return super.reply(response, body, statusCode) as unknown;
-    const { version, cursor, location, pages, status = statusCode } = body.meta;
+    const { version, pages, status = statusCode } = body.meta;
     if (status !== undefined) response.statusCode = status;
-    if (cursor !== undefined) response.setHeader('Stream-Cursor', cursor);
-    if (location !== undefined) response.setHeader('Location', location);
+    const headers = representationHeaders(body);
+    for (const name in headers) response.setHeader(name, headers[name]);
     const links = pages && pageLinks(response.req.originalUrl, pages);
     if (links) response.setHeader('Link', links);
-    if (version !== undefined) {
-      response.setHeader('ETag', `"${version}"`);
-      if (isUnchanged(response.req, version)) {
-        response.statusCode = 304;
-        return response.end();
-      }
+    if (version !== undefined && isUnchanged(response.req, version)) {
+      response.removeHeader('Content-Type');
+      response.statusCode = 304;
+      return response.end();
     }
-    if (body.json === '') return response.end();
-    response.setHeader('Content-Type', 'application/json; charset=utf-8');
-    return response.end(body.json);
+    return body.json === '' ? response.end() : response.end(body.json);
   }
 }
 

@@ -34,3 +34,17 @@ export class Representation<T> {
     return new Representation<T>(JSON.stringify(value), meta);
   }
 }
+
+/** Kept by the caller alone, and asked for again before it is used: that is what the ETag is for. */
+export const CACHING = 'private, no-cache';
+
+/** The headers that belong to an answer by itself, whatever the request. */
+export function representationHeaders({ json, meta }: Representation<unknown>): Record<string, string> {
+  const { version, cursor, location } = meta;
+  const headers: Record<string, string> = {};
+  if (json !== '') headers['Content-Type'] = 'application/json; charset=utf-8';
+  if (cursor !== undefined) headers['Stream-Cursor'] = cursor;
+  if (location !== undefined) headers['Location'] = location;
+  if (version !== undefined) headers['ETag'] = `"${version}"`;
+  return headers;
+}

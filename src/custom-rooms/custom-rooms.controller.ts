@@ -16,6 +16,7 @@ import { IfMatch, type VersionCondition } from '../common/conditional.js';
 import { IdPipe } from '../common/identifiers.js';
 import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import {
   CreateRoomRequest,
@@ -34,6 +35,7 @@ export class CustomRoomsController {
 
   /** Creates a room, of which the caller is the first moderator. */
   @Post()
+  @KeepsAnswer()
   @Requires('rooms:create')
   @ApiCreatedResponse({ type: RoomResponse })
   create(

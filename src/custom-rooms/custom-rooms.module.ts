@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
+import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { RoomsModule } from '../rooms/rooms.module.js';
 import { WorkspacesModule } from '../workspaces/workspaces.module.js';
 import { CustomRoomAuthoriser } from './custom-room-authoriser.js';
@@ -14,7 +15,7 @@ import { RoomMessagesService } from './room-messages.service.js';
 
 /** Rooms that people make, with members, roles and a history. */
 @Module({
-  imports: [DatabaseModule, AuditModule, EventsModule, RoomsModule, WorkspacesModule],
+  imports: [DatabaseModule, AuditModule, EventsModule, IdempotencyModule, RoomsModule, WorkspacesModule],
   controllers: [CustomRoomsController, RoomMembersController, RoomMessagesController],
   providers: [CustomRoomAuthoriser, CustomRoomsService, RoomMembersService, RoomMessagesService],
 })

@@ -7,9 +7,10 @@ import { newId } from '../common/identifiers.js';
 import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor } from '../common/pagination.js';
 import { Representation } from '../common/representation.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
-import { AppendingTransactions } from '../events/appending-transactions.js';
+import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import type { Caller } from '../workspaces/requires.js';
 import { WorkspaceDeletion } from '../workspaces/workspace-deletion.js';
 import { lockWorkspace, requireVersion } from '../workspaces/workspace-lock.js';
@@ -48,6 +49,7 @@ export class CustomRoomsService implements OnModuleInit {
     private readonly statements: PipelinedStatements,
     private readonly appending: AppendingTransactions,
     private readonly epoch: Epoch,
+    private readonly kept: KeptAnswers,
     private readonly audit: AuditTrail,
     private readonly workspaceDeletion: WorkspaceDeletion,
   ) {}
@@ -70,7 +72,9 @@ export class CustomRoomsService implements OnModuleInit {
     { name, visibility, workspaceId: named }: CreateRoomRequest,
   ): Promise<Representation<RoomResponse>> {
     const id = newId();
-    const { answer: row, events } = await this.appending.run(async (manager) => {
+    const represent = ({ answer, events }: Appended<RoomRow>) =>
+      this.represent(answer, events[0].seq, `/v1/rooms/${id}`);
+    const work = async (manager: EntityManager) => {
       const workspace = await lockWorkspace(manager, caller, named ?? (await personal(manager, caller.id)));
       const [{ open }] = await manager.query<[{ open: number }]>(COUNT_OPEN, [workspace.id]);
       if (open >= MAX_OPEN) throw new TooManyOpenRooms(MAX_OPEN);
@@ -80,8 +84,11 @@ export class CustomRoomsService implements OnModuleInit {
       await manager.insert(RoomMember, { ...member, role: 'moderator' });
       const answer = await written(manager, id);
       return { answer, events: [roomEvent(ROOM_CREATED, caller.id, answer)] };
-    });
-    return this.represent(row, events[0].seq, `/v1/rooms/${id}`);
+    };
+    const created = await this.appending.run(work, (manager, done) =>
+      this.kept.keep(manager, caller, represent(done)),
+    );
+    return represent(created);
   }
 
   /** @throws {CustomRoomNotFound} */

@@ -15,6 +15,7 @@ import { IfMatch, type VersionCondition } from '../common/conditional.js';
 import { IdPipe } from '../common/identifiers.js';
 import { PageQuery } from '../common/pagination.js';
 import type { Representation } from '../common/representation.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import {
   AddRoomMemberRequest,
@@ -44,6 +45,7 @@ export class RoomMembersController {
 
   /** Gives a member of the workspace a role in a room. */
   @Post()
+  @KeepsAnswer()
   @Requires('rooms:moderate')
   @ApiCreatedResponse({ type: RoomMemberResponse })
   add(

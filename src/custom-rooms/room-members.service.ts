@@ -10,6 +10,7 @@ import { type Appended, AppendingTransactions } from '../events/appending-transa
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
 import type { NewEvent } from '../events/event-appends.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import { type EndingMemberships, MembershipEndings } from '../workspaces/membership-endings.js';
 import type { Caller } from '../workspaces/requires.js';
 import { requireVersion } from '../workspaces/workspace-lock.js';
@@ -58,6 +59,7 @@ export class RoomMembersService implements OnModuleInit {
     private readonly statements: PipelinedStatements,
     private readonly appending: AppendingTransactions,
     private readonly epoch: Epoch,
+    private readonly kept: KeptAnswers,
     private readonly audit: AuditTrail,
     private readonly endings: MembershipEndings,
   ) {}
@@ -99,7 +101,7 @@ export class RoomMembersService implements OnModuleInit {
     { principalId, role }: AddRoomMemberRequest,
     client: ClientInfo,
   ): Promise<Representation<RoomMemberResponse>> {
-    const appended = await this.appending.run(async (manager) => {
+    const work = async (manager: EntityManager) => {
       const room = await lockRoom(manager, caller, roomId);
       if (await find(manager, roomId, principalId)) throw new AlreadyMember();
       const [{ members }] = await manager.query<[{ members: number }]>(COUNT_ROOM_MEMBERS, [roomId]);
@@ -110,7 +112,10 @@ export class RoomMembersService implements OnModuleInit {
       await this.record('room-member.added', caller, room, answer, { to: role }, client, manager);
       const events = [roomMemberEvent(ROOM_MEMBER_ADDED, caller.id, room, answer)];
       return { answer, events, takesAccess: silences(role) };
-    });
+    };
+    const appended = await this.appending.run(work, (manager, done) =>
+      this.kept.keep(manager, caller, this.represent(done)),
+    );
     return this.represent(appended);
   }
 

@@ -10,6 +10,7 @@ import { IdPipe } from '../common/identifiers.js';
 import { PageQuery } from '../common/pagination.js';
 import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { CloudEventResponse } from '../rooms/events.dto.js';
 import { PublishRequest } from '../rooms/rooms.dto.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
@@ -24,6 +25,7 @@ export class RoomMessagesController {
 
   /** Says something in a room: the same event as `publish` over a socket. */
   @Post()
+  @KeepsAnswer()
   @Requires('rooms:publish')
   @OpenToAgents({ scope: 'rooms:publish' })
   @ApiCreatedResponse({ type: CloudEventResponse })

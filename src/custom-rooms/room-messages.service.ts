@@ -6,8 +6,9 @@ import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
 import { cloudEventJson } from '../events/stream-event.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import type { CloudEventResponse } from '../rooms/events.dto.js';
-import { Publisher } from '../rooms/publisher.js';
+import { type Published, Publisher, type PublishOptions } from '../rooms/publisher.js';
 import type { PublishRequest } from '../rooms/rooms.dto.js';
 import type { Caller } from '../workspaces/requires.js';
 import { CustomRoomNotFound, MessageTooLarge } from './custom-rooms.errors.js';
@@ -22,6 +23,7 @@ export class RoomMessagesService {
     private readonly publisher: Publisher,
     private readonly statements: PipelinedStatements,
     private readonly epoch: Epoch,
+    private readonly kept: KeptAnswers,
     private readonly config: AtriumConfig,
   ) {}
 
@@ -37,13 +39,9 @@ export class RoomMessagesService {
   ): Promise<Representation<CloudEventResponse>> {
     const { frameLimitBytes } = this.config.sockets;
     if (Buffer.byteLength(JSON.stringify(data)) > frameLimitBytes) throw new MessageTooLarge(frameLimitBytes);
-    const { json, cursor } = await this.publisher.publish(caller, {
-      room: customRoom(roomId),
-      type,
-      data,
-      durable,
-    });
-    return new Representation(json, { cursor, status: cursor === undefined ? 202 : undefined });
+    const message = { room: customRoom(roomId), type, data, durable };
+    const last: PublishOptions['last'] = (manager, done) => this.kept.keep(manager, caller, represent(done));
+    return represent(await this.publisher.publish(caller, message, caller.claim && { last }));
   }
 
   /**
@@ -72,6 +70,10 @@ export class RoomMessagesService {
       cursor: formatCursor(this.epoch.current, Number(first.head)),
     });
   }
+}
+
+function represent({ json, cursor }: Published): Representation<CloudEventResponse> {
+  return new Representation(json, { cursor, status: cursor === undefined ? 202 : undefined });
 }
 
 /** A {@link CloudEventResponse} as JSON text. */

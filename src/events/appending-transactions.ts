@@ -31,11 +31,17 @@ export class AppendingTransactions {
   /**
    * Runs `work`, appends the events that it returns as the transaction's last statement, commits and announces
    * them. As {@link Transactions.run}, it may run `work` again.
+   * @param last what must stand or fall with it and needs the events as they are; holds up the stream, so it is short
    */
-  async run<T>(work: (manager: EntityManager) => Promise<Appending<T>>): Promise<Appended<T>> {
+  async run<T>(
+    work: (manager: EntityManager) => Promise<Appending<T>>,
+    last?: (manager: EntityManager, appended: Appended<T>) => Promise<void>,
+  ): Promise<Appended<T>> {
     const appended = await this.transactions.run(async (manager) => {
       const { answer, events, takesAccess } = await work(manager);
-      return { answer, events: await this.appends.appendWithin(manager, events, takesAccess) };
+      const done = { answer, events: await this.appends.appendWithin(manager, events, takesAccess) };
+      await last?.(manager, done);
+      return done;
     });
     this.announcements.announce(appended.events);
     return appended;

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { newId } from '../common/identifiers.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
+import { Transactions } from '../database/transactions.js';
 import { Announcements } from './announcements.js';
 import { APPEND_AUTHORISED, appendAll } from './append.sql.js';
 import { StreamEvent } from './stream-event.js';
@@ -37,7 +38,11 @@ const TAKES_ACCESS = appendAll(true);
 export class EventAppends {
   private readonly combiner: WriteCombiner<object, AppendedRow>;
 
-  constructor(statements: PipelinedStatements, announcements: Announcements) {
+  constructor(
+    statements: PipelinedStatements,
+    private readonly announcements: Announcements,
+    private readonly transactions: Transactions,
+  ) {
     this.combiner = new WriteCombiner(
       statements,
       { statement: { name: 'events.append', text: APPEND_AUTHORISED } },
@@ -53,6 +58,27 @@ export class EventAppends {
   async append(event: NewEvent, authorisedAt: number): Promise<StreamEvent | undefined> {
     const row = await this.combiner.run({ ...input(event), authorised_at: authorisedAt });
     return row.seq === null ? undefined : toEvent(row);
+  }
+
+  /**
+   * {@link append} in a transaction of its own.
+   * @param last what must stand or fall with it
+   */
+  async appendWith(
+    event: NewEvent,
+    authorisedAt: number,
+    last: (manager: EntityManager, event: StreamEvent) => Promise<void>,
+  ): Promise<StreamEvent | undefined> {
+    const parameter = JSON.stringify([{ n: 0, ...input(event), authorised_at: authorisedAt }]);
+    const appended = await this.transactions.run(async (manager) => {
+      const [row] = await manager.query<AppendedRow[]>(APPEND_AUTHORISED, [parameter]);
+      if (row.seq === null) return undefined;
+      const done = toEvent(row);
+      await last(manager, done);
+      return done;
+    });
+    if (appended) this.announcements.announce([appended]);
+    return appended;
   }
 
   /**

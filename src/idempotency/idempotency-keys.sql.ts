@@ -6,7 +6,8 @@ const KEPT = `interval '24 hours'`;
 const ABANDONED = `interval '60 seconds'`;
 
 /**
- * Takes a key that is free or expired. One row in any case, unless somebody takes it at the very same time: with
+ * Takes a key that is free or expired; with `$5`, also one whose request was cut off: its answer would stand here if
+ * anything had been done, and by losing its claim it loses the right to do it still. One row in any case, unless somebody takes it at the very same time: with
  * `claimed`, or with what the one who came first has left.
  */
 export const CLAIM_KEY: Statement = {
@@ -17,7 +18,8 @@ export const CLAIM_KEY: Statement = {
       ON CONFLICT (principal_id, key_hash) DO UPDATE SET fingerprint = excluded.fingerprint,
         claim = excluded.claim, state = 'running', status = NULL, headers = NULL, body = NULL,
         claimed_at = now(), expires_at = excluded.expires_at
-      WHERE k.expires_at <= now()
+      WHERE k.expires_at <= now() OR ($5::boolean AND k.fingerprint = excluded.fingerprint
+        AND (k.state = 'unknown' OR (k.state = 'running' AND k.claimed_at < now() - ${ABANDONED})))
       RETURNING 1
     )
     SELECT true AS claimed, NULL AS state, NULL AS same, NULL AS status, NULL AS headers, NULL AS body
@@ -35,10 +37,16 @@ export const ANSWER_KEY: Statement = {
     WHERE principal_id = $1 AND key_hash = $2 AND claim = $3`,
 };
 
+/** {@link ANSWER_KEY} within the transaction that does what was asked for: no row if the claim was lost. */
+export const KEEP_ANSWER = `WITH kept AS (
+    UPDATE idempotency_keys SET state = 'answered', status = $4, headers = $5, body = $6
+    WHERE principal_id = $1 AND key_hash = $2 AND claim = $3 RETURNING 1
+  ) SELECT 1 FROM kept`;
+
 export const DOUBT_KEY: Statement = {
   name: 'idempotency.doubt',
   text: `UPDATE idempotency_keys SET state = 'unknown'
-    WHERE principal_id = $1 AND key_hash = $2 AND claim = $3`,
+    WHERE principal_id = $1 AND key_hash = $2 AND claim = $3 AND state = 'running'`,
 };
 
 export const RELEASE_KEY: Statement = {

@@ -1,5 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import type { RequestClaim } from '../common/access.js';
 import { newId } from '../common/identifiers.js';
 import { Jobs } from '../jobs/jobs.js';
 import { PipelinedStatements, type StatementValue } from '../database/pipelined-statements.js';
@@ -24,13 +25,6 @@ export interface KeptAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-}
-
-/** The right to run a request under its key, and to say how it ended. */
-export interface Claim {
-  readonly principalId: string;
-  readonly keyHash: Buffer;
-  readonly id: string;
 }
 
 type ClaimRow =
@@ -71,17 +65,24 @@ export class IdempotencyKeys {
    * each other.
    * @param header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a quoted string, or a bare one
    * @param request what must be the same when it is repeated
+   * @param keeps whether whatever does the request keeps its answer with it ({@link KeptAnswers}): then one that was
+   *   cut off without an answer has done nothing, and the key is taken over
    * @returns the claim, to be settled; or the answer that the first request was given
    * @throws {InvalidIdempotencyKey} @throws {IdempotencyKeyReused} @throws {TooManyIdempotencyKeys}
    * @throws {IdempotencyInProgress} while the first request runs
    * @throws {IdempotencyOutcomeUnknown} if it was cut off
    */
-  async claim(principalId: string, header: string, request: string): Promise<Claim | KeptAnswer> {
+  async claim(
+    principalId: string,
+    header: string,
+    request: string,
+    keeps: boolean,
+  ): Promise<RequestClaim | KeptAnswer> {
     const key = parseKey(header);
     if (Math.random() * COUNT_EVERY < 1) await this.refuseTooMany(principalId);
     const claim = { principalId, keyHash: createHash('sha256').update(key).digest(), id: newId() };
     const fingerprint = createHmac('sha256', key).update(request).digest();
-    const values = [principalId, claim.keyHash, fingerprint, claim.id];
+    const values = [principalId, claim.keyHash, fingerprint, claim.id, keeps];
     const [row] = await this.statements.run<ClaimRow | undefined>(CLAIM_KEY, values);
     if (row?.claimed === 't') return claim;
     if (!row) throw new IdempotencyInProgress();
@@ -93,17 +94,17 @@ export class IdempotencyKeys {
   }
 
   /** Keeps the answer; before it is sent, so that whoever has it gets it again. */
-  async answer(claim: Claim, { status, headers, body }: KeptAnswer): Promise<void> {
+  async answer(claim: RequestClaim, { status, headers, body }: KeptAnswer): Promise<void> {
     await this.statements.run(ANSWER_KEY, [...settled(claim), status, JSON.stringify(headers), body]);
   }
 
   /** The request may or may not have been done. */
-  async doubt(claim: Claim): Promise<void> {
+  async doubt(claim: RequestClaim): Promise<void> {
     await this.statements.run(DOUBT_KEY, settled(claim));
   }
 
   /** Nothing was done: the key is free again. */
-  async release(claim: Claim): Promise<void> {
+  async release(claim: RequestClaim): Promise<void> {
     await this.statements.run(RELEASE_KEY, settled(claim));
   }
 
@@ -119,7 +120,7 @@ export class IdempotencyKeys {
   }
 }
 
-const settled = ({ principalId, keyHash, id }: Claim): StatementValue[] => [principalId, keyHash, id];
+const settled = ({ principalId, keyHash, id }: RequestClaim): StatementValue[] => [principalId, keyHash, id];
 
 /** A string of RFC 8941, section 3.3.3; or without quotes, as many clients send it. */
 function parseKey(header: string): string {

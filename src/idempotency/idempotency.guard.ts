@@ -1,9 +1,10 @@
 import { type CanActivate, type ExecutionContext, Injectable, Logger } from '@nestjs/common';
 import type { Response } from 'express';
-import type { AuthenticatedRequest } from '../common/access.js';
+import type { AuthenticatedRequest, RequestClaim } from '../common/access.js';
 import { AlreadyAnswered } from '../common/already-answered.js';
 import { OutcomeUnknown, type Problem } from '../common/problem.js';
-import { type Claim, IdempotencyKeys, type KeptAnswer } from './idempotency-keys.js';
+import { IdempotencyKeys, type KeptAnswer } from './idempotency-keys.js';
+import { keepsAnswer } from './keeps-answer.js';
 
 /** What an answer consists of beside status and body; the rest is of the connection or the request. */
 const KEPT_HEADERS = ['Content-Type', 'Cache-Control', 'ETag', 'Location', 'Stream-Cursor', 'Link'];
@@ -28,16 +29,22 @@ export class IdempotencyGuard implements CanActivate {
     const key = request.headers['idempotency-key'];
     if (key === undefined || request.method !== 'POST' || (request.user as unknown) === undefined)
       return true;
-    return this.claim(request, http.getResponse<Response>(), String(key));
+    return this.claim(request, http.getResponse<Response>(), String(key), keepsAnswer(context.getHandler()));
   }
 
-  private async claim(request: AuthenticatedRequest, response: Response, key: string): Promise<boolean> {
+  private async claim(
+    request: AuthenticatedRequest,
+    response: Response,
+    key: string,
+    keeps: boolean,
+  ): Promise<boolean> {
     const what = `${request.originalUrl}\n${JSON.stringify(request.body)}`;
-    const claimed = await this.keys.claim(request.user.id, key, what);
+    const claimed = await this.keys.claim(request.user.id, key, what, keeps);
     if ('status' in claimed) {
       this.replay(response, claimed);
       throw new AlreadyAnswered();
     }
+    request.user = { ...request.user, claim: claimed };
     this.settleBeforeEnd(response, claimed);
     return true;
   }
@@ -50,7 +57,7 @@ export class IdempotencyGuard implements CanActivate {
   }
 
   /** Holds back the end of the answer until the database knows it. */
-  private settleBeforeEnd(response: Response, claim: Claim): void {
+  private settleBeforeEnd(response: Response, claim: RequestClaim): void {
     const end = response.end.bind(response) as (chunk?: unknown, encoding?: unknown) => Response;
     const settleAndEnd = (chunk?: unknown, encoding?: unknown): Response => {
       response.end = end as Response['end'];
@@ -60,7 +67,7 @@ export class IdempotencyGuard implements CanActivate {
     response.end = settleAndEnd as Response['end'];
   }
 
-  private async settle(response: Response, claim: Claim, body: string): Promise<void> {
+  private async settle(response: Response, claim: RequestClaim, body: string): Promise<void> {
     try {
       const problem = response.locals['problem'] as Problem | undefined;
       if (problem instanceof OutcomeUnknown || problem?.code === 'internal') await this.keys.doubt(claim);

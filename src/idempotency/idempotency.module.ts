@@ -4,6 +4,7 @@ import { DatabaseModule } from '../database/database.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { IdempotencyGuard } from './idempotency.guard.js';
 import { IdempotencyKeys } from './idempotency-keys.js';
+import { KeptAnswers } from './kept-answers.js';
 
 /**
  * Repeated requests. To be named after the modules whose guards decide whether a request may run at all: guards run
@@ -11,6 +12,7 @@ import { IdempotencyKeys } from './idempotency-keys.js';
  */
 @Module({
   imports: [DatabaseModule, JobsModule],
-  providers: [IdempotencyKeys, { provide: APP_GUARD, useClass: IdempotencyGuard }],
+  providers: [IdempotencyKeys, KeptAnswers, { provide: APP_GUARD, useClass: IdempotencyGuard }],
+  exports: [KeptAnswers],
 })
 export class IdempotencyModule {}

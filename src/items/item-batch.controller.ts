@@ -2,6 +2,7 @@ import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { ApiBearerAuth, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import { BatchRequest, BatchResponse } from './item-batch.dto.js';
 import { ItemBatches } from './item-batches.js';
@@ -14,6 +15,7 @@ export class ItemBatchController {
 
   /** Creates, changes and deletes up to 1,000 items: all of it, or nothing. */
   @Post('batch')
+  @KeepsAnswer()
   @Requires('items:write')
   @OpenToAgents({ scope: 'items:write' })
   @HttpCode(200)

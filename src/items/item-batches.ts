@@ -8,10 +8,12 @@ import { Forbidden, PreconditionRequired } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
 import { requireWritable } from '../common/scopes.js';
 import { AtriumConfig } from '../config/config.js';
-import { AppendingTransactions } from '../events/appending-transactions.js';
+import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
 import type { NewEvent } from '../events/event-appends.js';
+import type { StreamEvent } from '../events/stream-event.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import type { Role } from '../workspaces/membership.entity.js';
 import { may } from '../workspaces/permissions.js';
 import type { Caller } from '../workspaces/requires.js';
@@ -30,10 +32,10 @@ import {
   READ_ROLES,
   UPDATE_BATCH,
 } from './item-batch.sql.js';
-import { patchedContent } from './item-patches.js';
-import { type ItemRow, toItemResponse } from './items.dto.js';
+import { type CreateItemRequest, type ItemResponse, type ItemRow, toItemResponse } from './items.dto.js';
 import { BatchFailed, ItemNotFound, ItemWorkspaceNotFound } from './items.errors.js';
 import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, itemRoom } from './items.events.js';
+import { patchedContent } from './patched-content.js';
 
 interface WorkspaceRow {
   readonly id: string;
@@ -45,6 +47,9 @@ interface WorkspaceRow {
 }
 
 interface Step {
+  readonly id: string;
+  /** The item as JSON. */
+  readonly item: string;
   readonly result: string;
   readonly event: NewEvent;
 }
@@ -59,6 +64,7 @@ export class ItemBatches {
   constructor(
     private readonly appending: AppendingTransactions,
     private readonly epoch: Epoch,
+    private readonly kept: KeptAnswers,
     config: AtriumConfig,
   ) {
     this.limitBytes = config.http.bodyLimitBytes;
@@ -70,16 +76,54 @@ export class ItemBatches {
    */
   async run(caller: Caller<'items:write'>, request: BatchRequest): Promise<Representation<BatchResponse>> {
     const operations = readOperations(request);
-    const { answer, events } = await this.appending.run(async (manager) => {
+    const represent = ({ answer, events }: Appended<Step[]>): Representation<BatchResponse> =>
+      new Representation(`{"results":[${answer.map(({ result }) => result).join(',')}]}`, {
+        cursor: this.cursorOf(events),
+      });
+    const work = async (manager: EntityManager) => {
       const state = await BatchState.read(manager, caller, operations, this.limitBytes);
-      const steps = operations.map((operation, n) => BatchFailed.at(n, '', () => state.step(operation, n)));
+      const answer = operations.map((operation, n) => BatchFailed.at(n, '', () => state.step(operation, n)));
       await state.write(manager);
-      return { answer: steps.map(({ result }) => result), events: steps.map(({ event }) => event) };
-    });
+      return { answer, events: answer.map(({ event }) => event) };
+    };
+    const done = await this.appending.run(work, (manager, appended) =>
+      this.kept.keep(manager, caller, represent(appended), 200),
+    );
+    return represent(done);
+  }
+
+  /**
+   * Creates one item in a transaction of its own, with the answer under the request's `Idempotency-Key` in it.
+   * @throws {ItemWorkspaceNotFound} @throws {Forbidden} for a viewer
+   */
+  async create(
+    caller: Caller<'items:write'>,
+    item: CreateItemRequest,
+  ): Promise<Representation<ItemResponse>> {
+    const operation = { op: 'create', item } as const;
+    const represent = ({ answer, events }: Appended<Step>): Representation<ItemResponse> =>
+      new Representation(answer.item, {
+        version: 1,
+        cursor: this.cursorOf(events),
+        location: `/v1/items/${answer.id}`,
+      });
+    const work = async (manager: EntityManager) => {
+      const state = await BatchState.read(manager, caller, [operation], this.limitBytes);
+      const answer = state.step(operation, 0);
+      await state.write(manager);
+      return { answer, events: [answer.event] };
+    };
+    const done = await this.appending.run(work, (manager, appended) =>
+      this.kept.keep(manager, caller, represent(appended)),
+    );
+    return represent(done);
+  }
+
+  /** Where the events have brought their stream, if it is one. */
+  private cursorOf(events: readonly StreamEvent[]): string | undefined {
     const [first] = events;
     const inOneStream = events.every(({ streamId }) => streamId === first.streamId);
-    const cursor = inOneStream ? formatCursor(this.epoch.current, events[events.length - 1].seq) : undefined;
-    return new Representation(`{"results":[${answer.join(',')}]}`, { cursor });
+    return inOneStream ? formatCursor(this.epoch.current, events[events.length - 1].seq) : undefined;
   }
 }
 
@@ -129,6 +173,8 @@ class BatchState {
     const { op } = operation;
     const item = op === 'delete' ? '' : `,"item":${json}`;
     return {
+      id: row.id,
+      item: json,
       result: `{"op":"${op}","id":"${row.id}","version":${row.version}${item}}`,
       event: {
         streamId: row.workspace_id,

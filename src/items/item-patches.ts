@@ -1,16 +1,16 @@
 import { Injectable, type PipeTransform } from '@nestjs/common';
 import type { VersionCondition } from '../common/conditional.js';
-import { isJsonObject, type JsonValue } from '../common/json.js';
-import { applyJsonPatch, JsonPatchDocument, PatchResultRefused } from '../common/json-patch.js';
-import { Unavailable, ValidationFailed, VersionMismatch } from '../common/problem.js';
+import { JsonPatchDocument } from '../common/json-patch.js';
+import { Unavailable, VersionMismatch } from '../common/problem.js';
 import type { Representation } from '../common/representation.js';
 import { Turns } from '../common/turns.js';
 import { assign, validated } from '../common/validation.pipe.js';
 import { AtriumConfig } from '../config/config.js';
 import type { Caller } from '../workspaces/requires.js';
 import { requireVersion } from '../workspaces/workspace-lock.js';
-import { type ItemResponse, type ItemRow, ReplaceItemContent, UpdateItemRequest } from './items.dto.js';
+import { type ItemResponse, UpdateItemRequest } from './items.dto.js';
 import { ItemsService } from './items.service.js';
+import { patchedContent } from './patched-content.js';
 
 /** The paths that take a JSON Patch beside a merge patch. */
 export const TAKES_JSON_PATCH = /^\/v1\/items\/[^/]+\/?$/i;
@@ -53,7 +53,7 @@ export class ItemPatches {
    * @throws as {@link ItemsService.update}
    * @throws {import('../common/json-patch.js').PatchTestFailed}
    * @throws {import('../common/json-patch.js').PatchNotApplicable}
-   * @throws {PatchResultRefused} if the result is no item
+   * @throws {import('../common/json-patch.js').PatchResultRefused} if the result is no item
    * @throws {Unavailable} if others keep changing it; nothing was written
    */
   async apply(
@@ -89,31 +89,5 @@ export class ItemPatches {
       if (error instanceof VersionMismatch) return undefined;
       throw error;
     }
-  }
-}
-
-/**
- * The writable part of an item after a patch.
- * @throws {PatchResultRefused} if it is no item, or its data grew past the limit
- */
-export function patchedContent(
-  row: Pick<ItemRow, 'title' | 'type' | 'data'>,
-  patch: JsonPatchDocument,
-  limitBytes: number,
-): ReplaceItemContent {
-  const document = `{"title":${JSON.stringify(row.title)},"type":${JSON.stringify(row.type)},"data":${row.data}}`;
-  const content = asContent(applyJsonPatch(document, patch));
-  const bytes = Buffer.byteLength(JSON.stringify(content.data));
-  if (bytes > limitBytes && bytes > Buffer.byteLength(row.data))
-    throw new PatchResultRefused([{ pointer: '/data', detail: `would be longer than ${limitBytes} bytes` }]);
-  return content;
-}
-
-function asContent(value: JsonValue | undefined): ReplaceItemContent {
-  try {
-    return validated(assign(ReplaceItemContent, isJsonObject(value) ? value : null));
-  } catch (error) {
-    if (!(error instanceof ValidationFailed)) throw error;
-    throw new PatchResultRefused(error.errors ?? []);
   }
 }

@@ -22,6 +22,7 @@ import { MAX_OPERATIONS } from '../common/json-patch.js';
 import { IdPipe } from '../common/identifiers.js';
 import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import { ApiItemListQuery } from './item-list.api.js';
 import { ItemList } from './item-list.dto.js';
@@ -43,6 +44,7 @@ export class ItemsController {
 
   /** Creates an item. */
   @Post()
+  @KeepsAnswer()
   @Requires('items:write')
   @OpenToAgents({ scope: 'items:write' })
   @ApiCreatedResponse({ type: ItemResponse })

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
+import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { WorkspacesModule } from '../workspaces/workspaces.module.js';
 import { ItemBatchController } from './item-batch.controller.js';
@@ -20,7 +21,7 @@ import { ItemsService } from './items.service.js';
 
 /** Versioned JSON documents. */
 @Module({
-  imports: [DatabaseModule, EventsModule, JobsModule, WorkspacesModule],
+  imports: [DatabaseModule, EventsModule, IdempotencyModule, JobsModule, WorkspacesModule],
   controllers: [ItemBatchController, ItemHistoryController, ItemTrashController, ItemsController],
   providers: [
     ItemBatches,

@@ -15,6 +15,7 @@ import { may } from '../workspaces/permissions.js';
 import type { Caller } from '../workspaces/requires.js';
 import { WorkspaceDeletion } from '../workspaces/workspace-deletion.js';
 import { Item } from './item.entity.js';
+import { ItemBatches } from './item-batches.js';
 import {
   type CreateItemRequest,
   type ItemResponse,
@@ -70,6 +71,7 @@ export class ItemsService implements OnModuleInit {
     private readonly epoch: Epoch,
     private readonly workspaceDeletion: WorkspaceDeletion,
     private readonly archives: EventArchives,
+    private readonly batches: ItemBatches,
   ) {
     this.creates = this.combiner(CREATE_ITEMS, ITEM_CREATED);
     this.updates = this.combiner(UPDATE_ITEMS, ITEM_UPDATED);
@@ -96,6 +98,8 @@ export class ItemsService implements OnModuleInit {
     caller: Caller<'items:write'>,
     request: CreateItemRequest,
   ): Promise<Representation<ItemResponse>> {
+    // Its answer is kept in the same transaction, so it is not combined with others.
+    if (caller.claim) return this.batches.create(caller, request);
     const { title, type, data, workspaceId } = request;
     const row = await this.creates.run({
       id: newId(),

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import type { Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
 import { newId } from '../common/identifiers.js';
@@ -6,7 +7,7 @@ import type { JsonValue } from '../common/json.js';
 import { Unavailable } from '../common/problem.js';
 import { requireScope } from '../common/scopes.js';
 import { EventAppends } from '../events/event-appends.js';
-import { cloudEventJson } from '../events/stream-event.js';
+import { cloudEventJson, type StreamEvent } from '../events/stream-event.js';
 import { EphemeralMessages } from './ephemeral-messages.js';
 import type { RoomGrant } from './room-authoriser.js';
 import { RoomDirectory } from './room-directory.js';
@@ -47,6 +48,15 @@ export interface Published {
   readonly cursor?: string;
 }
 
+export interface PublishOptions {
+  /** A grant that holds as far as this instance has heard; asked for when left out. */
+  readonly known?: RoomGrant;
+  /** Told of a grant that had to be asked for. */
+  readonly renewed?: (grant: RoomGrant) => void;
+  /** What must stand or fall with a message that is kept. */
+  readonly last?: (manager: EntityManager, published: Published) => Promise<void>;
+}
+
 /** Says things in rooms: the one way for sockets and for requests, so that both give the same event. */
 @Injectable()
 export class Publisher {
@@ -60,8 +70,6 @@ export class Publisher {
 
   /**
    * Says something in a room: kept in the stream, or only to those who are there now.
-   * @param known a grant that holds as far as this instance has heard; asked for when left out
-   * @param renewed told of a grant that had to be asked for
    * @throws {import('./rooms.errors.js').RoomNotFound}
    * @throws {NotPublisher} if the principal may only listen, or the grant's own refusal
    * @throws {ReservedType}
@@ -70,8 +78,7 @@ export class Publisher {
   async publish(
     principal: Principal,
     message: Message,
-    known?: RoomGrant,
-    renewed: (grant: RoomGrant) => void = () => undefined,
+    { known, renewed, last }: PublishOptions = {},
   ): Promise<Published> {
     const [kind = ''] = message.type.split('.');
     if (RESERVED.has(kind)) throw new ReservedType(kind);
@@ -80,26 +87,37 @@ export class Publisher {
     // A refusal is not remembered: the role may have changed for the better.
     if (!grant?.mayPublish) {
       grant = await this.directory.authorise(principal, message.room, 'publish');
-      renewed(grant);
+      renewed?.(grant);
     }
     requirePublisher(grant);
-    if (message.durable ?? true) return this.append(principal, grant, message);
+    if (message.durable ?? true) return this.append(principal, grant, message, last);
     return { json: this.sendNow(principal, grant, message) };
   }
 
   /** Appends what the grant allows; if somebody's rights have changed since it was given, it is asked for again. */
-  private async append(principal: Principal, given: RoomGrant, message: Message): Promise<Published> {
+  private async append(
+    principal: Principal,
+    given: RoomGrant,
+    message: Message,
+    last: PublishOptions['last'],
+  ): Promise<Published> {
     const { room: subject, type, data } = message;
     let grant = given;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       requirePublisher(grant);
       const { streamId, asOf } = grant;
       const event = { streamId, subject, type, principalId: principal.id, data };
-      const appended = await this.appends.append(event, asOf);
-      if (appended) return { json: appended.json, cursor: this.hub.cursor(appended.seq) };
+      const appended = last
+        ? await this.appends.appendWith(event, asOf, (manager, done) => last(manager, this.published(done)))
+        : await this.appends.append(event, asOf);
+      if (appended) return this.published(appended);
       grant = await this.directory.authorise(principal, subject, 'publish');
     }
     throw new Unavailable('Rights in this workspace keep changing; nothing was published. Try again.');
+  }
+
+  private published({ json, seq }: StreamEvent): Published {
+    return { json, cursor: this.hub.cursor(seq) };
   }
 
   /** @returns the event as JSON text */

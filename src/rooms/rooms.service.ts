@@ -117,14 +117,12 @@ export class RoomsService {
    */
   async publish(connection: Connection, frame: PublishFrame): Promise<void> {
     const subscription = this.hub.subscriptionsOf(connection).get(frame.room);
-    const { cursor } = await this.publisher.publish(
-      principalOf(connection),
-      frame,
-      subscription?.currentGrant,
-      (grant) => {
+    const { cursor } = await this.publisher.publish(principalOf(connection), frame, {
+      known: subscription?.currentGrant,
+      renewed: (grant) => {
         if (subscription) subscription.grant = grant;
       },
-    );
+    });
     connection.reply('published', { cursor });
   }
 

@@ -11,6 +11,7 @@ import { Client, type ClientInfo } from '../common/client-info.js';
 import { IdPipe } from '../common/identifiers.js';
 import { PageQuery } from '../common/pagination.js';
 import type { Representation } from '../common/representation.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import {
   AcceptInvitationRequest,
   InvitationList,
@@ -68,6 +69,7 @@ export class InvitationsController {
 
   /** Accepts an invitation that was sent to the caller's own address, and answers with the workspace. */
   @Post('invitations/accept')
+  @KeepsAnswer()
   @Authenticated()
   @HttpCode(200)
   @ApiOkResponse({ type: WorkspaceResponse })

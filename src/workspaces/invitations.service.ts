@@ -10,9 +10,10 @@ import type { PageQuery } from '../common/pagination.js';
 import { Representation } from '../common/representation.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { Transactions } from '../database/transactions.js';
-import { AppendingTransactions } from '../events/appending-transactions.js';
+import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import { Mailer } from '../mail/mailer.js';
 import { PublicLinks } from '../mail/public-links.js';
 import { Invitation } from './invitation.entity.js';
@@ -28,7 +29,7 @@ import { Membership, type Role, ROLES } from './membership.entity.js';
 import type { Caller } from './requires.js';
 import { type LockedWorkspace, lockWorkspace, requireOwnersManager } from './workspace-lock.js';
 import { readPage } from './workspace-list.js';
-import { toWorkspaceResponse, type WorkspaceResponse } from './workspaces.dto.js';
+import { toWorkspaceResponse, type WorkspaceResponse, type WorkspaceRow } from './workspaces.dto.js';
 import {
   AlreadyMember,
   InvalidInvitation,
@@ -55,6 +56,7 @@ export class InvitationsService {
     private readonly transactions: Transactions,
     private readonly appending: AppendingTransactions,
     private readonly epoch: Epoch,
+    private readonly kept: KeptAnswers,
     private readonly mailer: Mailer,
     private readonly links: PublicLinks,
     private readonly audit: AuditTrail,
@@ -149,7 +151,7 @@ export class InvitationsService {
     token: string,
     client: ClientInfo,
   ): Promise<Representation<WorkspaceResponse>> {
-    const { answer: row, events } = await this.appending.run(async (manager) => {
+    const work = async (manager: EntityManager) => {
       const { workspaceId, role } = await this.redeem(manager, principal, token);
       const principalId = principal.id;
       if (await manager.existsBy(Membership, { workspaceId, principalId })) throw new AlreadyMember();
@@ -163,11 +165,16 @@ export class InvitationsService {
         answer: await written(manager, workspaceId, principalId),
         events: [memberEvent(MEMBER_ADDED, workspaceId, principalId, member)],
       };
-    });
-    return Representation.of(toWorkspaceResponse(row), {
-      version: Number(row.version),
-      cursor: formatCursor(this.epoch.current, events[0].seq),
-    });
+    };
+    const represent = ({ answer: row, events }: Appended<WorkspaceRow>) =>
+      Representation.of(toWorkspaceResponse(row), {
+        version: Number(row.version),
+        cursor: formatCursor(this.epoch.current, events[0].seq),
+      });
+    const accepted = await this.appending.run(work, (manager, done) =>
+      this.kept.keep(manager, principal, represent(done), 200),
+    );
+    return represent(accepted);
   }
 
   /** Uses an invitation up, with the account and the workspace locked: of several who try at once, one succeeds. */

@@ -16,6 +16,7 @@ import { IfMatch, type VersionCondition } from '../common/conditional.js';
 import { IdPipe } from '../common/identifiers.js';
 import { PageQuery } from '../common/pagination.js';
 import type { Representation } from '../common/representation.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { type Caller, CurrentCaller, Requires } from './requires.js';
 import {
   CreateWorkspaceRequest,
@@ -34,6 +35,7 @@ export class WorkspacesController {
 
   /** Creates a workspace that the caller owns. */
   @Post()
+  @KeepsAnswer()
   @Authenticated()
   @ApiCreatedResponse({ type: WorkspaceResponse })
   create(

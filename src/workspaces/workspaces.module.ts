@@ -3,6 +3,7 @@ import { AccountsModule } from '../accounts/accounts.module.js';
 import { AuditModule } from '../audit/audit.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
+import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { MailModule } from '../mail/mail.module.js';
 import { AccountDepartures } from './account-departures.js';
 import { InvitationsController } from './invitations.controller.js';
@@ -19,7 +20,7 @@ import { WorkspacesService } from './workspaces.service.js';
 
 /** Tenancy and membership. */
 @Module({
-  imports: [DatabaseModule, AccountsModule, AuditModule, EventsModule, MailModule],
+  imports: [DatabaseModule, AccountsModule, AuditModule, EventsModule, IdempotencyModule, MailModule],
   controllers: [WorkspacesController, MembersController, InvitationsController, WorkspaceAuditController],
   providers: [
     AccountDepartures,

@@ -16,6 +16,7 @@ import { AppendingTransactions } from '../events/appending-transactions.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
 import { Streams } from '../events/streams.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import { Membership } from './membership.entity.js';
 import { may, rolesWith } from './permissions.js';
 import type { Caller } from './requires.js';
@@ -47,6 +48,7 @@ export class WorkspacesService implements OnModuleInit {
     private readonly announcements: Announcements,
     private readonly streams: Streams,
     private readonly epoch: Epoch,
+    private readonly kept: KeptAnswers,
     private readonly deletion: WorkspaceDeletion,
     private readonly audit: AuditTrail,
     private readonly accountCreation: AccountCreation,
@@ -68,7 +70,7 @@ export class WorkspacesService implements OnModuleInit {
     client: ClientInfo,
   ): Promise<Representation<WorkspaceResponse>> {
     const id = newId();
-    const row = await this.transactions.run(async (manager) => {
+    return this.transactions.run(async (manager) => {
       // One after another, so that the count below holds.
       await manager.query('SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE', [principal.id]);
       const owned = await manager.countBy(Membership, { principalId: principal.id, role: 'owner' });
@@ -76,9 +78,10 @@ export class WorkspacesService implements OnModuleInit {
       await this.insert(manager, { id, name, personalUserId: null }, principal.id);
       const entry = { client, workspaceId: id, principalId: principal.id };
       await this.audit.record({ action: 'workspace.created', ...entry }, manager);
-      return written(manager, id, principal.id);
+      const created = this.represent(await written(manager, id, principal.id), 0, `/v1/workspaces/${id}`);
+      await this.kept.keep(manager, principal, created);
+      return created;
     });
-    return this.represent(row, 0, `/v1/workspaces/${id}`);
   }
 
   /** @throws {WorkspaceNotFound} if there is none of which the caller is a member */

@@ -1,9 +1,10 @@
 import { type ExecutionContext, RequestMethod } from '@nestjs/common';
-import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
+import { HEADERS_METADATA, METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
 import { MetadataScanner, ModulesContainer, Reflector } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { ACCESS, type Access } from '../../src/common/access.js';
 import { AGENT_ACCESS, type AgentAccess } from '../../src/common/scopes.js';
+import { keepsAnswer } from '../../src/idempotency/keeps-answer.js';
 
 /** A handler of some controller. */
 export interface Route {
@@ -15,6 +16,10 @@ export interface Route {
   /** By what agents may call it; `undefined`: not at all. */
   readonly agents: AgentAccess | undefined;
   readonly handler: string;
+  /** Whether its answer is kept with what it does, for a repeat. */
+  readonly keepsAnswer: boolean;
+  /** Whether nobody may keep its answer. */
+  readonly noStore: boolean;
 }
 
 type Handler = ReturnType<ExecutionContext['getHandler']>;
@@ -43,6 +48,8 @@ export function routesOf(app: NestExpressApplication): Route[] {
           access,
           agents,
           handler: `${metatype.name}.${name}`,
+          keepsAnswer: keepsAnswer(handler),
+          noStore: headersOf(handler).some(({ value }) => value === 'no-store'),
         })),
       );
     });
@@ -53,6 +60,9 @@ function pathsOf(target: object): string[] {
   const paths = Reflect.getMetadata(PATH_METADATA, target) as string | string[] | undefined;
   return Array.isArray(paths) ? paths : [paths ?? ''];
 }
+
+const headersOf = (handler: object): { value: string }[] =>
+  (Reflect.getMetadata(HEADERS_METADATA, handler) as { value: string }[] | undefined) ?? [];
 
 interface RouterLayer {
   readonly route?: { readonly path: string | string[]; readonly methods: Record<string, boolean> };

@@ -1,0 +1,29 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import type { Principal } from '../common/access.js';
+import { CACHING, type Representation, representationHeaders } from '../common/representation.js';
+import { IdempotencyInProgress } from './idempotency.errors.js';
+import { KEEP_ANSWER } from './idempotency-keys.sql.js';
+
+/** Keeps what a request under an `Idempotency-Key` is answered, together with what it did. */
+@Injectable()
+export class KeptAnswers {
+  /**
+   * Stores the answer in the transaction that did what was asked for, as its last statement; nothing for a request
+   * without a key. The handler is to say that it {@link import('./keeps-answer.js').KeepsAnswer}.
+   * @param status of the answer
+   * @throws {IdempotencyInProgress} if the request was given up for lost and another does it: this one must not
+   */
+  async keep(
+    manager: EntityManager,
+    { claim }: Principal,
+    answer: Representation<unknown>,
+    status = 201,
+  ): Promise<void> {
+    if (!claim) return;
+    const headers = JSON.stringify({ 'Cache-Control': CACHING, ...representationHeaders(answer) });
+    const values = [claim.principalId, claim.keyHash, claim.id, status, headers, answer.json];
+    const kept = await manager.query<unknown[]>(KEEP_ANSWER, values);
+    if (kept.length === 0) throw new IdempotencyInProgress();
+  }
+}
