@@ -72,6 +72,9 @@ const REQUESTS: Readonly<Record<string, () => Promise<[path: string, body: unkno
 /** Why the others do not keep theirs. */
 const KEEP_NOTHING: Readonly<Record<string, string>> = {
   '/v1/workspaces/:id/invitations': 'sends a mail after the commit',
+  '/v1/agents/:id/disable': 'may be repeated',
+  '/v1/agents/:id/enable': 'may be repeated',
+  '/v1/items/:id/restore': 'is combined with other writes',
   '/v1/auth/change-password': 'wants the old password, which has changed',
   '/v1/auth/resend-verification': 'sends a mail',
   '/v1/me/email': 'sends a mail',
