@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { Transactions } from '../database/transactions.js';
 import { SessionRevocations } from '../sessions/session-revocations.js';
 
 /** To be called after the commit. */
@@ -16,7 +17,10 @@ const RENEW = `
 /** The access tokens that agents were given: ended on every instance within a second, with their sockets. */
 @Injectable()
 export class AgentGrants {
-  constructor(private readonly revocations: SessionRevocations) {}
+  constructor(
+    private readonly revocations: SessionRevocations,
+    private readonly transactions: Transactions,
+  ) {}
 
   /**
    * Ends every access token of some agents, or what one credential has given, in the caller's transaction. The
@@ -33,9 +37,9 @@ export class AgentGrants {
     return () => ids.forEach((id) => this.revocations.revoke(id));
   }
 
-  /** Ends one access token, or whatever was given under this id. */
-  async endOne(manager: EntityManager, id: string): Promise<void> {
-    await this.revocations.endGrants(manager, [id]);
-    this.revocations.revoke(id);
+  /** Ends one access token, with its sockets. @param tokenId its `jti` */
+  async endToken(tokenId: string): Promise<void> {
+    await this.transactions.run((manager) => this.revocations.endGrants(manager, [tokenId]));
+    this.revocations.revoke(tokenId);
   }
 }

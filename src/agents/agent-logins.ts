@@ -38,6 +38,13 @@ const SECRETS: Statement = {
     WHERE a.id = $1 AND a.status = 'enabled' AND c.kind = 'secret'`,
 };
 
+/** Of credential $1, a device's. */
+export const DEVICES: Statement = {
+  name: 'agents.devices',
+  text: `SELECT encode(c.seed, 'hex') AS seed, c.generation, ${LOGIN}
+    WHERE c.id = $1 AND a.status = 'enabled' AND c.kind = 'device'`,
+};
+
 export const KEYS: Statement = {
   name: 'agents.keys',
   text: `SELECT c.public_key::text AS jwk, ${LOGIN} WHERE a.id = $1 AND a.status = 'enabled' AND c.kind = 'key'`,

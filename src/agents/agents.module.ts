@@ -7,6 +7,7 @@ import { WorkspacesModule } from '../workspaces/workspaces.module.js';
 import { AgentChanges } from './agent-changes.js';
 import { AgentCredentialsController } from './agent-credentials.controller.js';
 import { AgentCredentials } from './agent-credentials.service.js';
+import { AgentDevices } from './agent-devices.js';
 import { AgentGrants } from './agent-grants.js';
 import { AgentLogins } from './agent-logins.js';
 import { AgentRooms } from './agent-rooms.js';
@@ -22,6 +23,7 @@ import { Enrolment } from './enrolment.service.js';
   controllers: [EnrolmentController, AgentCredentialsController, AgentsController],
   providers: [
     AgentChanges,
+    AgentDevices,
     AgentCredentials,
     AgentGrants,
     AgentLogins,
@@ -30,6 +32,6 @@ import { Enrolment } from './enrolment.service.js';
     ClientAssertions,
     Enrolment,
   ],
-  exports: [AgentCredentials, AgentGrants, AgentLogins, AgentsService, ClientAssertions],
+  exports: [AgentCredentials, AgentDevices, AgentGrants, AgentLogins, AgentsService, ClientAssertions],
 })
 export class AgentsModule {}

@@ -63,6 +63,8 @@ export class AtriumConfig {
     readonly enabled: boolean;
     /** Requests per minute: of one principal or, where nobody is known, from one address. */
     readonly general: number;
+    /** Requests per minute of one agent, in the place of `general`. */
+    readonly agents: number;
     readonly refreshes: number;
     readonly signIns: number;
   };
@@ -148,6 +150,7 @@ export class AtriumConfig {
     this.rateLimits = {
       enabled: env.RATE_LIMIT,
       general: env.RATE_LIMIT_PER_MINUTE,
+      agents: env.RATE_LIMIT_AGENTS_PER_MINUTE,
       refreshes: env.RATE_LIMIT_REFRESHES_PER_MINUTE,
       signIns: env.RATE_LIMIT_SIGN_INS_PER_MINUTE,
     };

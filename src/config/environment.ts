@@ -174,6 +174,9 @@ export class Environment {
   RATE_LIMIT_PER_MINUTE = 30_000;
 
   @WholeNumber({ of: 'a whole number of requests', min: 1 })
+  RATE_LIMIT_AGENTS_PER_MINUTE = 30_000;
+
+  @WholeNumber({ of: 'a whole number of requests', min: 1 })
   RATE_LIMIT_REFRESHES_PER_MINUTE = 600;
 
   @WholeNumber({ of: 'a whole number of requests', min: 1 })

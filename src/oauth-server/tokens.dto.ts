@@ -7,6 +7,25 @@ export class TokenResponse {
   expires_in: number;
   /** What it may be used for; left out when it is nothing. */
   scope?: string;
+  /** Of a device: trades once for new tokens. */
+  refresh_token?: string;
+}
+
+/** What a token is worth (RFC 7662, section 2.2). */
+export class IntrospectionResponse {
+  active: boolean;
+  token_type?: string;
+  client_id?: string;
+  /** UUID of the agent. */
+  sub?: string;
+  scope?: string;
+  iss?: string;
+  aud?: string;
+  /** Seconds since the Unix epoch. */
+  iat?: number;
+  /** Seconds since the Unix epoch. */
+  exp?: number;
+  jti?: string;
 }
 
 /** What went wrong (RFC 6749, section 5.2). */

@@ -11,7 +11,7 @@ import { JobsModule } from '../jobs/jobs.module.js';
 import { BadTokens } from './bad-tokens.js';
 import { PasswordAttempts } from './password-attempts.js';
 import { FixedWindows } from './fixed-windows.js';
-import { RateLimitGuard } from './rate-limit.guard.js';
+import { AGENTS, RateLimitGuard } from './rate-limit.guard.js';
 import { SharedWindows } from './shared-windows.js';
 import { WINDOW_MS } from './window.js';
 
@@ -46,8 +46,9 @@ export class RateLimitsModule {
 }
 
 function throttlers({ rateLimits }: AtriumConfig): ThrottlerOptions[] {
-  const limits: Record<Exclude<RatePolicy, 'none'>, number> = {
+  const limits: Record<Exclude<RatePolicy, 'none'> | typeof AGENTS, number> = {
     general: rateLimits.general,
+    [AGENTS]: rateLimits.agents,
     refresh: rateLimits.refreshes,
     'sign-in': rateLimits.signIns,
   };

@@ -56,6 +56,7 @@ import { VerifiedTokens } from './verified-tokens.js';
     AccessTokens,
     Authenticator,
     BrowserOrigins,
+    RefreshTokens,
     SessionCookies,
     SessionRevocations,
     SessionsService,

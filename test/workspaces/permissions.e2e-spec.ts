@@ -185,7 +185,7 @@ const CASES: Case[] = [
   { route: 'GET /v1/rooms/:id/messages', roles: ALL, path: (ids) => `${room(ids)}/messages` },
 ];
 /** Shown by the specs of their own areas. */
-const ELSEWHERE = /\/audit/;
+const ELSEWHERE = /\/devices\/|\/audit/;
 
 let app: TestApp;
 let [owner, bystander, stranger]: Person[] = [];
