@@ -4,30 +4,10 @@ import { ASSERTION_ALGORITHMS } from '../agents/public-keys.js';
 import { Public } from '../common/access.js';
 import { AGENT_SCOPES } from '../common/scopes.js';
 import { AtriumConfig } from '../config/config.js';
+import { ServerMetadata } from './metadata.dto.js';
 import { GRANT_TYPES } from './tokens.service.js';
 
 const METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt'];
-
-/** What the token server can do (RFC 8414, section 2). */
-export class ServerMetadata {
-  issuer: string;
-  token_endpoint: string;
-  device_authorization_endpoint: string;
-  introspection_endpoint: string;
-  revocation_endpoint: string;
-  jwks_uri: string;
-  /** Besides, `items:write:type=T` for each type. */
-  scopes_supported: string[];
-  /** None: there is no authorization endpoint. */
-  response_types_supported: string[];
-  grant_types_supported: string[];
-  token_endpoint_auth_methods_supported: string[];
-  token_endpoint_auth_signing_alg_values_supported: string[];
-  introspection_endpoint_auth_methods_supported: string[];
-  introspection_endpoint_auth_signing_alg_values_supported: string[];
-  revocation_endpoint_auth_methods_supported: string[];
-  revocation_endpoint_auth_signing_alg_values_supported: string[];
-}
 
 @ApiTags('oauth server')
 @Controller('.well-known')

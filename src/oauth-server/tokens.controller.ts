@@ -86,7 +86,10 @@ export class TokensController {
   @Post('revoke')
   @RateLimit('refresh')
   @TakesForm(['token'], 'token_type_hint')
-  @ApiOkResponse({ description: 'It is ended, or was no token.', schema: { type: 'object', properties: {} } })
+  @ApiOkResponse({
+    description: 'Empty: it is ended, or was no token.',
+    content: { 'text/plain': { schema: { type: 'string' } } },
+  })
   revoke(@Form() request: OAuthRequest, @Client() client: ClientInfo): Promise<void> {
     return this.inspection.revoke(request, client);
   }
