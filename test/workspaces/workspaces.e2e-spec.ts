@@ -120,6 +120,8 @@ describe('Deleting a workspace', () => {
     await app.sql('INSERT INTO purged_items (workspace_id, id) VALUES ($1, $1)', [workspace.id]);
     await ada.http.post('/v1/rooms', { name: 'Talk', visibility: 'private', workspaceId: workspace.id });
     await ada.http.post(`${path(workspace)}/invitations`, { email: 'x@example.com', role: 'viewer' });
+    const enrolment = { kind: 'robot', workspaceId: workspace.id };
+    expect((await ada.http.post('/v1/agents/enrolment-tokens', enrolment)).status).toBe(201);
     expect((await ada.http.delete(confirming(workspace))).status).toBe(204);
     const left = await Promise.all([
       rows('workspaces', 'id', workspace.id),
@@ -130,6 +132,7 @@ describe('Deleting a workspace', () => {
       rows('item_versions', 'workspace_id', workspace.id),
       rows('purged_items', 'workspace_id', workspace.id),
       rows('agents', 'workspace_id', workspace.id),
+      rows('agent_enrolment_tokens', 'workspace_id', workspace.id),
       rows('events', 'stream_id', workspace.id),
       rows('rooms', 'workspace_id', workspace.id),
       rows('room_members', 'workspace_id', workspace.id),
@@ -143,6 +146,7 @@ describe('Deleting a workspace', () => {
     );
     // A new table with things of workspaces must be looked at above.
     expect(columns.map(({ name }) => name)).toEqual([
+      'agent_enrolment_tokens.workspace_id',
       'agents.workspace_id',
       'audit_entries.workspace_id',
       'events.stream_id',
