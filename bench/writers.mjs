@@ -1,15 +1,9 @@
 // `npm run bench:writers`: 32 writers who create items in one workspace, event included, through Atrium's services,
 // beside 32 connections that insert the same rows as lone transactions without any order. No HTTP on either side, in
 // one process, in interleaved rounds: what ordering costs, and what combining gains.
-import { randomBytes } from 'node:crypto';
-import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import pg from 'pg';
-import { seed, TEAM, userId } from './data.mjs';
+import { TEAM, userId } from './data.mjs';
+import { inside } from './inside.mjs';
 import { median } from './report.mjs';
 
 const WRITERS = 32;
@@ -30,41 +24,10 @@ const values = (newId, data) => [newId(), userId(1), TEAM, JSON.stringify(data),
 const { values: options } = parseArgs({
   options: { rounds: { type: 'string', default: '5' }, seconds: { type: 'string', default: '2' } },
 });
-const root = resolve(import.meta.dirname, '..');
-const nest = createRequire(import.meta.url).resolve('@nestjs/cli/bin/nest.js');
-const built = spawnSync(process.execPath, [nest, 'build'], { cwd: root, stdio: 'inherit' });
-if (built.status !== 0) process.exit(built.status ?? 1);
-
-const folder = mkdtempSync(join(tmpdir(), 'atrium-writers-'));
-chmodSync(folder, 0o755); // PostgreSQL may have to run as another user
-const { startEmbedded, removeEmbedded } = await import('../dist/src/database/embedded.js');
-const postgres = await startEmbedded({ dataDir: folder, log: () => undefined });
-let app;
-const clients = [];
-try {
-  const { createApplication } = await import('../dist/src/application.js');
-  const { loadConfig } = await import('../dist/src/config/config.js');
-  const { ItemsService } = await import('../dist/src/items/items.service.js');
-  const { newId } = await import('../dist/src/common/identifiers.js');
-  app = await createApplication(
-    loadConfig({
-      DATABASE_URL: postgres.url,
-      DATA_DIR: folder,
-      TOKEN_SECRET: randomBytes(32).toString('base64url'),
-      LOG_LEVEL: 'warn',
-    }),
-  );
-  await app.init();
-  const seeding = new pg.Client({ connectionString: postgres.url });
-  await seeding.connect();
-  await seed(seeding);
-  await seeding.end();
-  for (let n = 0; n < WRITERS; n++) {
-    const client = new pg.Client({ connectionString: postgres.url });
-    await client.connect();
-    clients.push(client);
-  }
-
+await inside(async ({ app, connect, load }) => {
+  const { ItemsService } = await load('items/items.service.js');
+  const { newId } = await load('common/identifiers.js');
+  const clients = await Promise.all(Array.from({ length: WRITERS }, connect));
   const items = app.get(ItemsService);
   const data = { status: 'open', priority: 3, notes: 'x'.repeat(400) };
   const caller = { kind: 'user', id: userId(1), sessionId: newId(), expiresAt: Date.now() + 3_600_000 };
@@ -88,13 +51,7 @@ try {
   console.log(
     `Atrium writes ${share} % (${worst} to ${best} %) of lone, unordered transactions; target 150 %`,
   );
-} finally {
-  await Promise.all(clients.map((client) => client.end()));
-  await app?.close();
-  await postgres.stop();
-  await removeEmbedded(folder);
-  rmSync(folder, { recursive: true, force: true });
-}
+});
 
 /** Writes per second of so many writers, each of whom waits for its answer before the next. */
 async function measure(write, seconds) {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
 
 /** Short and printable, so that it can stand in a log line and a header as it is. */
@@ -12,11 +13,16 @@ export function requestId(
   response: Response,
   next: NextFunction,
 ): void {
-  const given = request.headers['x-request-id'];
-  const id = typeof given === 'string' && ACCEPTABLE.test(given) ? given : randomUUID();
+  const id = newRequestId(request.headers);
   request[ID] = id;
   response.setHeader('X-Request-Id', id);
   next();
+}
+
+/** The id that a request brings along, if it is fit, or a new one. */
+export function newRequestId(headers: IncomingHttpHeaders): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && ACCEPTABLE.test(given) ? given : randomUUID();
 }
 
 /** The id that {@link requestId} gave to this request. */

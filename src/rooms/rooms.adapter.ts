@@ -7,9 +7,12 @@ import type { Observable } from 'rxjs';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { handshakeAddressOf, networkOf } from '../common/client-info.js';
 import { Lifecycle } from '../common/lifecycle.js';
+import { Forbidden, NotFound, type Problem, Unavailable } from '../common/problem.js';
+import { newRequestId } from '../common/request-id.js';
 import { AtriumConfig } from '../config/config.js';
 import { Connections } from './connections.js';
 import { FrameQueue } from './frame-queue.js';
+import { TooManyHandshakes } from './rooms.errors.js';
 
 /** `/ws`, or `/ws/{room}`. */
 const PATH = /^\/ws(?:\/([a-z]{1,32}\/[0-9a-f-]{36}))?\/?$/;
@@ -54,7 +57,7 @@ export class RoomsAdapter extends WsAdapter {
     (this.httpServer as Server).on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', () => socket.destroy());
       const refusal = this.refusal(request);
-      if (refusal !== undefined) refuse(socket, refusal);
+      if (refusal) refuse(socket, request, refusal);
       else
         server.handleUpgrade(request, socket, head, (client) => server.emit('connection', client, request));
     });
@@ -71,14 +74,15 @@ export class RoomsAdapter extends WsAdapter {
     new FrameQueue(client, connection, handlers, transform, this.config.sockets.framesPerSecond);
   }
 
-  /** The HTTP status that refuses a handshake; `undefined` if it is fine. */
-  private refusal(request: IncomingMessage): number | undefined {
-    if (!PATH.test((request.url ?? '').split('?', 1)[0] ?? '')) return 404;
-    if (this.lifecycle.draining) return 503;
-    if (!this.isFromHome(request)) return 403;
+  /** Why a handshake is refused; `undefined` if it is fine. */
+  private refusal(request: IncomingMessage): Problem | undefined {
+    if (!PATH.test((request.url ?? '').split('?', 1)[0] ?? ''))
+      return new NotFound('Sockets are served at /ws and /ws/{room}.');
+    if (this.lifecycle.draining) return new Unavailable('This instance is going away; connect again.');
+    if (!this.isFromHome(request)) return new Forbidden('Sockets of this Origin are not let in.');
     const network = networkOf(handshakeAddressOf(request, this.trustProxy));
     networks.set(request, network);
-    return this.connections.isFull(network) ? 429 : undefined;
+    return this.connections.isFull(network) ? new TooManyHandshakes() : undefined;
   }
 
   /** A browser names the page's origin, other clients name none. */
@@ -90,13 +94,19 @@ export class RoomsAdapter extends WsAdapter {
   }
 }
 
-/** Seconds until it is worth another attempt. */
-const RETRY_AFTER: Readonly<Record<number, number>> = { 429: 10, 503: 1 };
-
-function refuse(socket: Duplex, status: number): void {
-  const seconds = RETRY_AFTER[status];
-  const retry = seconds === undefined ? '' : `Retry-After: ${seconds}\r\n`;
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n${retry}Content-Length: 0\r\n\r\n`,
-  );
+/** Answers a handshake with a problem (RFC 9457) instead, as any request is. */
+function refuse(socket: Duplex, request: IncomingMessage, problem: Problem): void {
+  const status = problem.getStatus();
+  const id = newRequestId(request.headers);
+  const body = JSON.stringify(problem.body(id));
+  const headers = {
+    ...problem.headers,
+    'Content-Type': 'application/problem+json; charset=utf-8',
+    'Content-Length': String(Buffer.byteLength(body)),
+    'Cache-Control': 'no-store',
+    'X-Request-Id': id,
+    Connection: 'close',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'));
 }

@@ -35,6 +35,15 @@ export class TooManyConnections extends Problem {
   }
 }
 
+/** `too_many_connections`: the bound on the open sockets of one address, before anybody has said who they are. */
+export class TooManyHandshakes extends Problem {
+  constructor() {
+    super(429, 'too_many_connections', 'Your address has too many sockets open already.', {
+      headers: { 'Retry-After': '10' },
+    });
+  }
+}
+
 /** `too_many_streams`: the bound on one principal's open event streams. */
 export class TooManyStreams extends Problem {
   constructor(limit: number) {

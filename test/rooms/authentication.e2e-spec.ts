@@ -209,9 +209,19 @@ describe('The handshake', () => {
   });
 
   it.each(['/', '/wss', '/ws/items', '/ws/items/1', '/v1/items', '/ws//'])(
-    'at %s is answered 404',
+    'at %s is answered 404, with a problem as everywhere',
     async (path) => {
-      expect(await status({ path })).toBe(404);
+      const headers = { 'X-Request-Id': 'mine' };
+      const refusal = await connect(app, { token: ada.token, path, headers }).catch(
+        (error: unknown) => error,
+      );
+      if (!(refusal instanceof HandshakeRefused)) throw new Error(`${path} was answered`);
+      expect(refusal.status).toBe(404);
+      expect(refusal.headers).toMatchObject({
+        'content-type': 'application/problem+json; charset=utf-8',
+        'x-request-id': 'mine',
+      });
+      expect(JSON.parse(refusal.body)).toMatchObject({ status: 404, code: 'not_found', requestId: 'mine' });
     },
   );
 

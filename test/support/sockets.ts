@@ -1,3 +1,4 @@
+import { text } from 'node:stream/consumers';
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
 
@@ -51,6 +52,7 @@ export class HandshakeRefused extends Error {
   constructor(
     readonly status: number,
     readonly headers: IncomingMessage['headers'],
+    readonly body: string,
   ) {
     super(`The handshake was answered with ${status}`);
   }
@@ -201,8 +203,10 @@ export async function connect(
     socket.once('open', resolve);
     socket.once('error', reject);
     socket.once('unexpected-response', (request, response) => {
-      reject(new HandshakeRefused(response.statusCode ?? 0, response.headers));
-      request.destroy();
+      void text(response).then((body) => {
+        reject(new HandshakeRefused(response.statusCode ?? 0, response.headers, body));
+        request.destroy();
+      }, reject);
     });
   });
   open.add(client);
