@@ -176,6 +176,20 @@ describe('items:write of one type', () => {
     expect(batched.status).toBe(200);
   });
 
+  it('holds for what comes back from the trash, or from an older version', async () => {
+    const [task, note, turned] = [await newItem('task'), await newItem('note'), await newItem('note')];
+    await owner.http.patch(`/v1/items/${turned.id}`, { type: 'task' });
+    await owner.http.delete(`/v1/items/${task.id}`);
+    await owner.http.delete(`/v1/items/${note.id}`);
+    expect(lacksScope(await tasker.http.post(`/v1/items/${note.id}/restore`))).toBe(true);
+    expect(lacksScope(await tasker.http.post(`/v1/items/${turned.id}/restore`, { version: 1 }))).toBe(true);
+    expect((await owner.http.get(`/v1/items/${note.id}`)).status).toBe(404);
+    const restored = await tasker.http.post<ItemAnswer>(`/v1/items/${task.id}/restore`);
+    expect([restored.status, restored.body.updatedBy]).toEqual([200, tasker.agent.id]);
+    const trash = await tasker.http.get<PageAnswer<ItemAnswer>>('/v1/items/trash');
+    expect(trash.body.data.map(({ id }) => id)).toContain(note.id);
+  });
+
   it('holds where many writes share a statement', async () => {
     const [task, note] = [await newItem('task'), await newItem('note')];
     const answers = await Promise.all([

@@ -105,8 +105,7 @@ describe('A device', () => {
   });
 
   it('comes to an unmodified openid-client by discovery', async () => {
-    const atTest: client.CustomFetch = (url, options) =>
-      fetch(url.replace(PUBLIC_URL, app.url), options);
+    const atTest: client.CustomFetch = (url, options) => fetch(url.replace(PUBLIC_URL, app.url), options);
     const config = await client.discovery(new URL(PUBLIC_URL), DEVICE, undefined, client.None(), {
       algorithm: 'oauth2',
       [client.customFetch]: atTest,
