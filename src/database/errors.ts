@@ -19,6 +19,8 @@ export class DatabaseBusyError extends Error {
 
 /** Unique violation (23505), on a constraint or unique index. */
 const UNIQUE_VIOLATION = '23505';
+/** Check violation (23514). */
+const CHECK_VIOLATION = '23514';
 /** Serialization failure and deadlock: the transaction was rolled back for its neighbours' sake. */
 const ROLLED_BACK_FOR_OTHERS = new Set(['40001', '40P01']);
 /** What Node reports when a socket cannot be opened or breaks. */
@@ -56,6 +58,12 @@ function text(source: object, key: string): string | undefined {
 export function isUniqueViolation(error: unknown, constraint?: string): boolean {
   const found = serverError(error);
   return found?.code === UNIQUE_VIOLATION && (constraint === undefined || found.constraint === constraint);
+}
+
+/** Whether a statement failed because a row would not be what this constraint demands. */
+export function isCheckViolation(error: unknown, constraint: string): boolean {
+  const found = serverError(error);
+  return found?.code === CHECK_VIOLATION && found.constraint === constraint;
 }
 
 /** Whether PostgreSQL rolled the transaction back because of a concurrent one: run again, it may well succeed. */

@@ -11,6 +11,8 @@ export interface CombinableWrite<Input extends object> {
   readonly statement: Statement;
   /** Inputs with the same key never share a batch: a statement can change a row only once. */
   keyOf?(input: Input): string;
+  /** What the caller is told instead of an error of the database. */
+  refusal?(error: unknown): unknown;
 }
 
 interface Waiting<Input, Row> {
@@ -87,7 +89,7 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
       // Whoever was sacrificed for a concurrent transaction is at no fault of its own: the batch stays together.
       if (isRetryable(error) && attempt < MAX_ATTEMPTS) await this.send(batch, attempt + 1);
       else if (isRefusal(error) && batch.length > 1) for (const entry of batch) await this.send([entry]);
-      else for (const entry of batch) entry.reject(error);
+      else for (const entry of batch) entry.reject(this.write.refusal?.(error) ?? error);
     }
   }
 

@@ -33,7 +33,7 @@ import {
   UPDATE_BATCH,
 } from './item-batch.sql.js';
 import { type CreateItemRequest, type ItemResponse, type ItemRow, toItemResponse } from './items.dto.js';
-import { BatchFailed, ItemNotFound, ItemWorkspaceNotFound } from './items.errors.js';
+import { BatchFailed, ItemNotFound, ItemWorkspaceNotFound, tooLarge } from './items.errors.js';
 import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, itemRoom } from './items.events.js';
 import { patchedContent } from './patched-content.js';
 
@@ -83,7 +83,7 @@ export class ItemBatches {
     const work = async (manager: EntityManager) => {
       const state = await BatchState.read(manager, caller, operations, this.limitBytes);
       const answer = operations.map((operation, n) => BatchFailed.at(n, '', () => state.step(operation, n)));
-      await state.write(manager);
+      await written(state.write(manager));
       return { answer, events: answer.map(({ event }) => event) };
     };
     const done = await this.appending.run(work, (manager, appended) =>
@@ -110,7 +110,7 @@ export class ItemBatches {
     const work = async (manager: EntityManager) => {
       const state = await BatchState.read(manager, caller, [operation], this.limitBytes);
       const answer = state.step(operation, 0);
-      await state.write(manager);
+      await written(state.write(manager));
       return { answer, events: [answer.event] };
     };
     const done = await this.appending.run(work, (manager, appended) =>
@@ -277,6 +277,11 @@ function parameter(rows: readonly ItemRow[]): string {
   return JSON.stringify(
     rows.map((row) => ({ ...row, data: JSON.parse(row.data) as JsonObject, version: Number(row.version) })),
   );
+}
+
+/** @throws {import('./items.errors.js').ItemTooLarge} */
+async function written(write: Promise<void>): Promise<void> {
+  await write.catch((error: unknown) => Promise.reject(tooLarge(error) as Error));
 }
 
 function refuseViewer({ role }: WorkspaceRow): void {

@@ -1,8 +1,9 @@
-import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import { Workspace } from '../workspaces/workspace.entity.js';
 
 /** A versioned JSON document in a workspace. */
 @Entity('items')
+@Check('items_data_size_check', 'pg_column_size(data) <= 16777216')
 @Index('items_workspace_id_id_idx', ['workspaceId', 'id'])
 @Index('items_workspace_id_type_id_idx', ['workspaceId', 'type', 'id'])
 @Index('items_workspace_id_updated_at_id_idx', ['workspaceId', 'updatedAt', 'id'])

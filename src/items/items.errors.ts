@@ -1,4 +1,5 @@
 import { NotFound, Problem } from '../common/problem.js';
+import { isCheckViolation } from '../database/errors.js';
 
 /** 404 `not_found`: no such item, or none that the caller may see. */
 export class ItemNotFound extends NotFound {
@@ -44,6 +45,19 @@ export class ListTooSlow extends Problem {
     );
   }
 }
+
+/** 422 `item_too_large`: the data would be larger than the table takes; nothing was written. */
+export class ItemTooLarge extends Problem {
+  constructor(cause: unknown) {
+    super(422, 'item_too_large', 'The data of an item is at most 16 MiB, however it grew. Split it.', {
+      cause,
+    });
+  }
+}
+
+/** {@link ItemTooLarge} for the database's refusal of what is too large, and any other error as it is. */
+export const tooLarge = (error: unknown): unknown =>
+  isCheckViolation(error, 'items_data_size_check') ? new ItemTooLarge(error) : error;
 
 /** A batch of which one operation failed, as that operation's own problem would have it; nothing was written. */
 export class BatchFailed extends Problem {

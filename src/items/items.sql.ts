@@ -2,6 +2,7 @@ import type { Statement } from '../database/pipelined-statements.js';
 import { APPEND_CTES } from '../events/append.sql.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
 import { maySql } from '../workspaces/permissions.js';
+import { tooLarge } from './items.errors.js';
 import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, itemEventData, itemRoomSql } from './items.events.js';
 
 /** What an answer is made of, in the order of {@link toItemResponse}. */
@@ -97,6 +98,7 @@ const isWritable = (type: string): string => `(t.writable IS NULL OR ${type} = A
 
 /** Answers `role` null where the caller is no member of the workspace. */
 export const CREATE_ITEMS: CombinableWrite<CreateInput> = {
+  refusal: tooLarge,
   statement: {
     name: 'items.create',
     text: `
@@ -173,6 +175,7 @@ export const CHANGED = `
 
 export const UPDATE_ITEMS: CombinableWrite<UpdateInput> = {
   keyOf: (input) => input.id,
+  refusal: tooLarge,
   statement: {
     name: 'items.update',
     text: `

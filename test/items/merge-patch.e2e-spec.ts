@@ -147,3 +147,20 @@ describe('A merge patch of an item', () => {
     }
   });
 });
+
+describe('An item that grows by patches', () => {
+  it('is bounded: what would be over 16 MiB is refused, alone and in a batch, and it may shrink again', async () => {
+    const { id } = await createItem(ada);
+    const fill = `UPDATE items SET data = jsonb_build_object('old', repeat('x', 16 * 1024 * 1024 - 2000)) WHERE id = $1`;
+    await app.sql(fill, [id]);
+    const url = `/v1/items/${id}`;
+    const patch = { data: { more: 'y'.repeat(4_000) } };
+    const alone = await ada.http.patch<{ code?: string }>(url, patch);
+    expect([alone.status, alone.body.code]).toEqual([422, 'item_too_large']);
+    const batch = await ada.http.post<{ code?: string }>('/v1/items/batch', {
+      operations: [{ op: 'update', id, patch }],
+    });
+    expect([batch.status, batch.body.code]).toEqual([422, 'item_too_large']);
+    expect((await ada.http.patch<ItemAnswer>(url, { data: { old: null } })).body.data).toEqual({});
+  });
+});
