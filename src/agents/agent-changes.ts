@@ -7,6 +7,7 @@ import { Representation } from '../common/representation.js';
 import { AppendingTransactions } from '../events/appending-transactions.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import { MembershipEndings } from '../workspaces/membership-endings.js';
 import type { Caller } from '../workspaces/requires.js';
 import { requireVersion } from '../workspaces/workspace-lock.js';
 import { AgentGrants } from './agent-grants.js';
@@ -34,6 +35,7 @@ export class AgentChanges {
     private readonly epoch: Epoch,
     private readonly audit: AuditTrail,
     private readonly grants: AgentGrants,
+    private readonly endings: MembershipEndings,
   ) {}
 
   /**
@@ -90,13 +92,15 @@ export class AgentChanges {
       const before = await lockAgent(manager, caller, id);
       requireVersion(Number(before.version), ifMatch);
       tell = await this.grants.end(manager, [id]);
+      const ending = { principalId: id, workspaceIds: [before.workspace_id], endedBy: caller.id };
+      const lost = await this.endings.run(manager, ending);
       await manager.query(DELETE_AGENT, [id]);
       await manager.query(DELETE_MEMBERSHIP, [before.workspace_id, id]);
       await this.record('agent.deleted', caller, before, client, manager);
       const last = { ...before, version: String(Number(before.version) + 1), updated_by: caller.id };
       return {
         answer: undefined,
-        events: [agentEvent(AGENT_DELETED, caller.id, last)],
+        events: [agentEvent(AGENT_DELETED, caller.id, last), ...lost],
         takesAccess: true,
       };
     });

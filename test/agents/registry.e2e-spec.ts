@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { type AgentAnswer, createAgent } from '../support/agents.js';
 import { startAtrium, type TestApp } from '../support/app.js';
+import { createRoom } from '../support/custom-rooms.js';
 import { type Person, type PageAnswer, addMember, registerUser } from '../support/people.js';
-import { closeSockets, connect } from '../support/sockets.js';
+import { closeSockets, connect, connectAndJoin } from '../support/sockets.js';
 import { createWorkspace } from '../support/workspaces.js';
 
 let app: TestApp;
@@ -116,6 +117,21 @@ describe('An agent', () => {
       [id],
     );
     expect(left).toEqual([]);
+  });
+});
+
+describe('An agent that is in a room', () => {
+  it('leaves it when it is deleted, and the room is told', async () => {
+    const { id } = await createAgent(owner, { workspaceId });
+    const room = await createRoom(owner, { visibility: 'private', workspaceId });
+    const members = `/v1/rooms/${room.id}/members`;
+    await owner.http.post(members, { principalId: id, role: 'speaker' });
+    const socket = await connectAndJoin(app, owner.token, `rooms/${room.id}`);
+    expect((await owner.http.delete(`/v1/agents/${id}`)).status).toBe(204);
+    const [{ event }] = await socket.received(`rooms/${room.id}`, 1);
+    expect([event.type, event.data['principalId']]).toEqual(['room.member_removed', id]);
+    const left = await owner.http.get<PageAnswer<{ principalId: string }>>(members);
+    expect(left.body.data.map(({ principalId }) => principalId)).toEqual([owner.user.id]);
   });
 });
 
