@@ -1,12 +1,16 @@
 import { ExpressAdapter } from '@nestjs/platform-express';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Request, Response } from 'express';
 import { matchesNone } from './conditional.js';
 import { CACHING, Representation, representationHeaders, type RepresentationMeta } from './representation.js';
+import { Streamed } from './streamed.js';
 
-/** Nest's Express adapter, which also knows how to send a {@link Representation}. */
+/** Nest's Express adapter, which also knows how to send a {@link Representation} and a {@link Streamed} answer. */
 export class AtriumHttpAdapter extends ExpressAdapter {
   override reply(response: Response, body: unknown, statusCode?: number): unknown {
     if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', CACHING);
+    if (body instanceof Streamed) return sendStreamed(response, body);
     if (!(body instanceof Representation)) return super.reply(response, body, statusCode) as unknown;
     const { version, pages, status = statusCode } = body.meta;
     if (status !== undefined) response.statusCode = status;
@@ -20,6 +24,24 @@ export class AtriumHttpAdapter extends ExpressAdapter {
       return response.end();
     }
     return body.json === '' ? response.end() : response.end(body.json);
+  }
+}
+
+async function sendStreamed(
+  response: Response,
+  { text, meta, release, signal }: Streamed<unknown>,
+): Promise<void> {
+  try {
+    response.setHeader('Content-Type', meta.contentType);
+    response.setHeader('Content-Disposition', `attachment; filename="${meta.fileName}"`);
+    response.setHeader('Stream-Cursor', meta.cursor);
+    if (response.req.method === 'HEAD') response.end();
+    else await pipeline(Readable.from(text), response, { signal });
+  } catch {
+    // Nobody hears of it any more: a part of the answer is sent, and its end is missing.
+    response.destroy();
+  } finally {
+    await release();
   }
 }
 

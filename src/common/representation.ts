@@ -6,6 +6,8 @@ export interface RepresentationMeta {
   /** Cursors of the pages beside this one of a list. */
   readonly pages?: { readonly next: string | null; readonly previous: string | null };
   readonly status?: number;
+  /** Whatever else belongs to this answer. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**

@@ -8,6 +8,7 @@ import { isConnectionLoss } from './errors.js';
 import { MigrationStatus } from './migration-status.js';
 import { migrate } from './migrator.js';
 import { PipelinedStatements } from './pipelined-statements.js';
+import { SnapshotReads } from './snapshot-reads.js';
 import { Transactions } from './transactions.js';
 
 /** A database that starts beside the application (as containers do) is waited for: attempts, and ms between them. */
@@ -39,10 +40,16 @@ const RECONNECT = { retryAttempts: 20, retryDelay: 1_000 };
       useFactory: (config: AtriumConfig) =>
         new BoundedReads({ url: settings(config).url, timeoutMs: config.lists.timeoutMs }),
     },
+    {
+      provide: SnapshotReads,
+      inject: [AtriumConfig],
+      useFactory: (config: AtriumConfig) =>
+        new SnapshotReads({ url: settings(config).url, timeoutMs: config.database.statementTimeoutMs }),
+    },
     MigrationStatus,
     Transactions,
   ],
-  exports: [TypeOrmModule, PipelinedStatements, BoundedReads, MigrationStatus, Transactions],
+  exports: [TypeOrmModule, PipelinedStatements, BoundedReads, SnapshotReads, MigrationStatus, Transactions],
 })
 export class DatabaseModule {}
 

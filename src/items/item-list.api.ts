@@ -4,8 +4,8 @@ import { ApiQuery } from '@nestjs/swagger';
 const parameter = (name: string, description: string, schema: object = { type: 'string' }): MethodDecorator =>
   ApiQuery({ name, description, required: false, schema });
 
-/** The parameters of the list of items, for OpenAPI: `filter[…]` has no class of its own. */
-export const ApiItemListQuery = (): MethodDecorator =>
+/** The parameters by which items are chosen, for OpenAPI: `filter[…]` has no class of its own. */
+export const ApiItemSelection = (): MethodDecorator =>
   applyDecorators(
     parameter('workspaceId', "The caller's personal workspace when left out.", {
       type: 'string',
@@ -26,6 +26,12 @@ export const ApiItemListQuery = (): MethodDecorator =>
       'Keys of the order, - for descending: -updatedAt,title,data.priority. Newest first when left out.',
     ),
     parameter('fields', 'The members to answer with: id,title. All when left out.'),
+  );
+
+/** The parameters of the list of items, for OpenAPI. */
+export const ApiItemListQuery = (): MethodDecorator =>
+  applyDecorators(
+    ApiItemSelection(),
     parameter('count', 'Whether to answer with a total, and how exact.', {
       type: 'string',
       enum: ['exact', 'estimated'],

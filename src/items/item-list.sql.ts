@@ -21,13 +21,14 @@ export const LISTED_WORKSPACE: Statement = {
       COALESCE($2::uuid, (SELECT o.id FROM workspaces o WHERE o.personal_user_id = $1))`,
 };
 
-interface OrderKey {
+export interface OrderKey {
   readonly sql: string;
   readonly type: string;
   readonly descending: boolean;
 }
 
-const COLUMN_OF: Readonly<Record<ItemField, string>> = {
+/** What each member of the answer is in the table. */
+export const COLUMN_OF: Readonly<Record<ItemField, string>> = {
   ...(Object.fromEntries(Object.entries(ITEM_COLUMNS).map(([name, { sql }]) => [name, sql])) as Record<
     keyof typeof ITEM_COLUMNS,
     string
@@ -99,7 +100,7 @@ export function estimateStatement(workspace: ListedWorkspace, query: ItemListQue
 }
 
 /** The keys that put the list in order. The id, always the last, goes the way of the one before it. */
-function orderOf(query: ItemListQuery, rank: string, parameters: SqlParameters): OrderKey[] {
+export function orderOf(query: ItemListQuery, rank: string, parameters: SqlParameters): OrderKey[] {
   const id = (descending: boolean): OrderKey => ({ sql: 'i.id', type: 'uuid', descending });
   if (!query.sort && query.search !== undefined)
     return [{ sql: rank, type: 'real', descending: true }, id(true)];

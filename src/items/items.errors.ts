@@ -55,6 +55,15 @@ export class ItemTooLarge extends Problem {
   }
 }
 
+/** 429 `too_many_exports`: others of this caller are running. */
+export class TooManyExports extends Problem {
+  constructor(limit: number) {
+    super(429, 'too_many_exports', `You may have ${limit} exports running at once; let one end first.`, {
+      headers: { 'Retry-After': '10' },
+    });
+  }
+}
+
 /** {@link ItemTooLarge} for the database's refusal of what is too large, and any other error as it is. */
 export const tooLarge = (error: unknown): unknown =>
   isCheckViolation(error, 'items_data_size_check') ? new ItemTooLarge(error) : error;

@@ -7,6 +7,8 @@ import { WorkspacesModule } from '../workspaces/workspaces.module.js';
 import { ItemBatchController } from './item-batch.controller.js';
 import { ItemBatches } from './item-batches.js';
 import { ItemCursors } from './item-cursors.js';
+import { ItemExportController } from './item-export.controller.js';
+import { ItemExports } from './item-exports.js';
 import { ItemHistoryController } from './item-history.controller.js';
 import { ItemHistory } from './item-history.service.js';
 import { ItemLists } from './item-lists.service.js';
@@ -22,10 +24,17 @@ import { ItemsService } from './items.service.js';
 /** Versioned JSON documents. */
 @Module({
   imports: [DatabaseModule, EventsModule, IdempotencyModule, JobsModule, WorkspacesModule],
-  controllers: [ItemBatchController, ItemHistoryController, ItemTrashController, ItemsController],
+  controllers: [
+    ItemBatchController,
+    ItemExportController,
+    ItemHistoryController,
+    ItemTrashController,
+    ItemsController,
+  ],
   providers: [
     ItemBatches,
     ItemCursors,
+    ItemExports,
     ItemHistory,
     ItemLists,
     ItemPatches,

@@ -17,6 +17,7 @@ import { NotPublisher, ReservedType } from './rooms.errors.js';
 /** First parts of the types that only Atrium's own events bear: nobody can pretend that a record changed. */
 const RESERVED = new Set([
   'agent',
+  'import',
   'invitation',
   'item',
   'job',

@@ -1,0 +1,129 @@
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Pool, type CustomTypesConfig, type PoolClient } from 'pg';
+import { DatabaseBusyError, DatabaseUnavailableError, isCancelled, isConnectionLoss } from './errors.js';
+import { ReadTooSlowError } from './bounded-reads.js';
+import type { StatementValue } from './pipelined-statements.js';
+import { CONNECT_TIMEOUT_MS, SESSION_OPTIONS } from './session-options.js';
+
+/** Where and how snapshots are read. */
+export interface SnapshotReadOptions {
+  readonly url: string;
+  /** How long one statement may take. */
+  readonly timeoutMs: number;
+}
+
+/** How many may be open at once. */
+const SNAPSHOTS = 4;
+/** How long one may wait for whoever reads it: while it is open, the database keeps what is deleted meanwhile. */
+const STALL_MS = 30_000;
+const AS_TEXT: CustomTypesConfig = { getTypeParser: () => (value: unknown) => value };
+
+/** For reads of more than fits into memory: all of them see the database as it was at one moment. */
+@Injectable()
+export class SnapshotReads implements OnApplicationShutdown {
+  private readonly logger = new Logger(SnapshotReads.name);
+  private readonly pool: Pool;
+  private open = 0;
+  private closing: Promise<void> | undefined;
+
+  constructor(private readonly options: SnapshotReadOptions) {
+    this.pool = new Pool({
+      connectionString: options.url,
+      application_name: 'atrium snapshots',
+      options: `${SESSION_OPTIONS} -c jit=off`,
+      max: SNAPSHOTS,
+      statement_timeout: options.timeoutMs,
+      idle_in_transaction_session_timeout: STALL_MS,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+      types: AS_TEXT,
+    });
+    this.pool.on('error', (error) => {
+      this.logger.debug(`An idle connection broke: ${error.message}`);
+    });
+  }
+
+  /**
+   * Opens one, to be closed in any case.
+   * @throws {DatabaseBusyError} four are open
+   * @throws {DatabaseUnavailableError}
+   */
+  async begin(): Promise<Snapshot> {
+    if (this.open >= SNAPSHOTS) throw new DatabaseBusyError(SNAPSHOTS);
+    this.open++;
+    const snapshot = new Snapshot(await this.connect(), this.options.timeoutMs, () => this.open--);
+    try {
+      await snapshot.run('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      return snapshot;
+    } catch (error) {
+      await snapshot.close();
+      throw error;
+    }
+  }
+
+  private async connect(): Promise<PoolClient> {
+    try {
+      return await this.pool.connect();
+    } catch (error) {
+      this.open--;
+      throw new DatabaseUnavailableError('The database cannot be reached', { cause: error });
+    }
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return (this.closing ??= this.pool.end());
+  }
+}
+
+/** The database as it was at one moment. Columns come as PostgreSQL's text or null, times in UTC. */
+export class Snapshot {
+  private closed = false;
+  private failed = false;
+  private readonly fail = (): void => void (this.failed = true);
+
+  constructor(
+    private readonly client: PoolClient,
+    private readonly limitMs: number,
+    private readonly done: () => void,
+  ) {
+    // A connection that breaks between two statements fails the next one.
+    client.on('error', this.fail);
+  }
+
+  /**
+   * @throws {ReadTooSlowError} it was cancelled
+   * @throws {DatabaseUnavailableError} the connection broke, or was closed since nothing was asked for too long
+   */
+  async run<Row extends object>(text: string, values: readonly StatementValue[] = []): Promise<Row[]> {
+    try {
+      return (await this.client.query<Row>(text, [...values])).rows;
+    } catch (error) {
+      this.failed = true;
+      if (isCancelled(error)) throw new ReadTooSlowError(this.limitMs);
+      if (isConnectionLoss(error))
+        throw new DatabaseUnavailableError('The connection to the database broke', { cause: error });
+      throw error;
+    }
+  }
+
+  /** Begins to read the rows of a statement, which {@link next} then gives. One at a time. */
+  async query(text: string, values: readonly StatementValue[]): Promise<void> {
+    await this.run(`DECLARE rows NO SCROLL CURSOR FOR ${text}`, values);
+  }
+
+  /** The next rows of the {@link query}, at most so many; fewer at the end. */
+  next<Row extends object>(count: number): Promise<Row[]> {
+    const fetch = `FETCH ${Math.trunc(count)} FROM rows`;
+    return this.run<Row>(fetch);
+  }
+
+  /** Safe to call twice. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    if (!this.failed) await this.client.query('ROLLBACK').catch(this.fail);
+    this.client.off('error', this.fail);
+    this.client.release(this.failed);
+    this.done();
+  }
+}
