@@ -12,6 +12,7 @@ import { RequiredIfMatch1764500000000 } from './1764500000000-required-if-match.
 import { IdempotencyKeys1764500100000 } from './1764500100000-idempotency-keys.js';
 import { ItemLists1764600000000 } from './1764600000000-item-lists.js';
 import { Jobs1764700000000 } from './1764700000000-jobs.js';
+import { ItemImports1764700100000 } from './1764700100000-item-imports.js';
 import { ItemTrash1764800000000 } from './1764800000000-item-trash.js';
 import { ItemVersions1764800100000 } from './1764800100000-item-versions.js';
 import { Agents1764900000000 } from './1764900000000-agents.js';
@@ -34,6 +35,7 @@ export const migrations = [
   IdempotencyKeys1764500100000,
   ItemLists1764600000000,
   Jobs1764700000000,
+  ItemImports1764700100000,
   ItemTrash1764800000000,
   ItemVersions1764800100000,
   Agents1764900000000,

@@ -15,6 +15,7 @@ import { securityHeaders } from './common/security-headers.js';
 import { ValidationPipe } from './common/validation.pipe.js';
 import type { AtriumConfig } from './config/config.js';
 import { databaseProblem } from './database/database-problem.js';
+import { IMPORT_BODIES } from './items/item-imports.service.js';
 import { TAKES_JSON_PATCH } from './items/item-patches.js';
 import { TAKES_FORM } from './oauth-server/oauth-request.js';
 import { RoomsAdapter } from './rooms/rooms.adapter.js';
@@ -31,6 +32,9 @@ const EXPOSED_HEADERS = [
   'RateLimit-Policy',
   'Retry-After',
   'Stream-Cursor',
+  'Upload-Complete',
+  'Upload-Limit',
+  'Upload-Offset',
   'X-Request-Id',
 ];
 
@@ -71,7 +75,8 @@ export async function createApplication(
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: 600,
   });
-  const json = jsonBody(config.http.bodyLimitBytes, [TAKES_JSON_PATCH, AGENTS_TAKE_JSON_PATCH]);
+  const jsonPatches = [TAKES_JSON_PATCH, AGENTS_TAKE_JSON_PATCH];
+  const json = jsonBody(config.http.bodyLimitBytes, jsonPatches, IMPORT_BODIES);
   app.use(formBody(TAKES_FORM, json));
   app.useWebSocketAdapter(new RoomsAdapter(app));
   app.useGlobalPipes(new ValidationPipe());

@@ -36,6 +36,20 @@ export class UnreadableBody extends Problem {
   }
 }
 
+/** 415 `unsupported_media_type`: what is read as it comes is not unpacked. */
+class EncodedUpload extends Problem {
+  constructor() {
+    super(415, 'unsupported_media_type', 'Send this body unencoded.');
+  }
+}
+
+/** A body that is no JSON, and of any length: its handler reads it. */
+export interface StreamedBody {
+  readonly method: string;
+  readonly path: RegExp;
+  readonly types: readonly string[];
+}
+
 const JSON_TYPE = 'application/json';
 const MERGE_PATCH_TYPE = 'application/merge-patch+json';
 
@@ -44,7 +58,11 @@ const MERGE_PATCH_TYPE = 'application/merge-patch+json';
  * other media type is refused rather than ignored, so that no caller believes it was understood.
  * @param takesJsonPatch the paths that also take a JSON Patch, which becomes a {@link JsonPatchDocument}
  */
-export function jsonBody(limitBytes: number, takesJsonPatch: readonly RegExp[]): RequestHandler {
+export function jsonBody(
+  limitBytes: number,
+  takesJsonPatch: readonly RegExp[],
+  streams: readonly StreamedBody[] = [],
+): RequestHandler {
   const read = express.raw({ limit: limitBytes, type: () => true });
   const acceptedTypes = ({ method, path }: Request): string[] => {
     if (method !== 'PATCH') return [JSON_TYPE];
@@ -56,10 +74,15 @@ export function jsonBody(limitBytes: number, takesJsonPatch: readonly RegExp[]):
   };
   return (request: Request, response: Response, next: NextFunction): void => {
     if (!mayHaveBody(request)) return next();
-    const accepted = acceptedTypes(request);
+    const streamed = streams.find(({ method, path }) => method === request.method && path.test(request.path));
+    const accepted = streamed?.types ?? acceptedTypes(request);
     const type = mediaType(request);
     if (type === undefined || !accepted.includes(type))
       return next(new UnsupportedMediaType(request.method, accepted));
+    if (streamed) {
+      const isEncoded = (request.headers['content-encoding'] ?? 'identity') !== 'identity';
+      return next(isEncoded ? new EncodedUpload() : undefined);
+    }
     read(request, response, (error?: unknown) => {
       if (error) return next(asProblem(error, limitBytes));
       try {

@@ -59,6 +59,7 @@ export class AtriumConfig {
     readonly drainTimeoutMs: number;
     readonly trustedProxies: TrustedProxies;
   };
+  readonly imports: { readonly limitBytes: number };
   readonly rateLimits: {
     readonly enabled: boolean;
     /** Requests per minute: of one principal or, where nobody is known, from one address. */
@@ -147,6 +148,7 @@ export class AtriumConfig {
       drainTimeoutMs: env.DRAIN_TIMEOUT_MS,
       trustedProxies: (env.TRUST_PROXY ? readTrustedProxies(env.TRUST_PROXY) : undefined) ?? false,
     };
+    this.imports = { limitBytes: env.IMPORT_LIMIT_BYTES };
     this.rateLimits = {
       enabled: env.RATE_LIMIT,
       general: env.RATE_LIMIT_PER_MINUTE,

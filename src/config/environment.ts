@@ -185,6 +185,10 @@ export class Environment {
   @WholeNumber({ of: 'bytes', unit: 'bytes', min: 1_024, max: 64 * 1_048_576 })
   BODY_LIMIT_BYTES = 1_048_576;
 
+  /** What one import may have, as it is uploaded. */
+  @WholeNumber({ of: 'bytes', unit: 'bytes', min: 1_024, max: 10 * 1_073_741_824 })
+  IMPORT_LIMIT_BYTES = 268_435_456;
+
   @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 0, max: 60_000 })
   DRAIN_TIMEOUT_MS = 10_000;
 

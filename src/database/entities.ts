@@ -11,6 +11,7 @@ import { Event } from '../events/event.entity.js';
 import { StreamHistory } from '../events/stream-history.entity.js';
 import { Stream } from '../events/stream.entity.js';
 import { IdempotencyKey } from '../idempotency/idempotency-key.entity.js';
+import { ItemImport, ItemImportChunk, ItemImportRefusal } from '../items/item-import.entity.js';
 import { Item } from '../items/item.entity.js';
 import { ItemVersion } from '../items/item-version.entity.js';
 import { PurgedItem } from '../items/purged-item.entity.js';
@@ -47,6 +48,9 @@ export const entities = [
   StreamHistory,
   Event,
   Item,
+  ItemImport,
+  ItemImportChunk,
+  ItemImportRefusal,
   TrashedItem,
   ItemVersion,
   PurgedItem,

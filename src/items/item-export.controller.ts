@@ -9,6 +9,7 @@ import {
   ApiUnprocessableEntityResponse,
   getSchemaPath,
 } from '@nestjs/swagger';
+import { OpenToAgents } from '../common/scopes.js';
 import type { Streamed } from '../common/streamed.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import { ITEM_FORMATS, ItemExportParameters, type ItemExportQuery } from './item-export.query.js';
@@ -25,6 +26,7 @@ export class ItemExportController {
   /** All items of a workspace, or of a list, as they were at one moment: a record a line. */
   @Get('export')
   @Requires('items:read')
+  @OpenToAgents({ scope: 'items:read' })
   @ApiQuery({ name: 'format', required: false, enum: ITEM_FORMATS, description: 'ndjson when left out.' })
   @ApiItemSelection()
   @ApiExtraModels(ItemResponse)

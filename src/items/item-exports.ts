@@ -65,7 +65,7 @@ export class ItemExports {
       const { format, list } = query;
       const [found] = await snapshot.run<{ id: string; languages: string; head: string }>(
         EXPORTED_WORKSPACE,
-        [caller.id, list.workspaceId ?? null],
+        [caller.id, list.workspaceId ?? caller.agent?.workspaceId ?? null],
       );
       if (!found) throw new ItemWorkspaceNotFound();
       const workspace = { id: found.id, languages: found.languages.split(',') };

@@ -11,6 +11,10 @@ import { ItemExportController } from './item-export.controller.js';
 import { ItemExports } from './item-exports.js';
 import { ItemHistoryController } from './item-history.controller.js';
 import { ItemHistory } from './item-history.service.js';
+import { ItemImportRooms } from './item-import-rooms.js';
+import { ItemImportRuns } from './item-import-runs.js';
+import { ItemImportsController } from './item-imports.controller.js';
+import { ItemImports } from './item-imports.service.js';
 import { ItemLists } from './item-lists.service.js';
 import { ItemPatches } from './item-patches.js';
 import { ItemPurge } from './item-purge.js';
@@ -27,6 +31,7 @@ import { ItemsService } from './items.service.js';
   controllers: [
     ItemBatchController,
     ItemExportController,
+    ItemImportsController,
     ItemHistoryController,
     ItemTrashController,
     ItemsController,
@@ -36,6 +41,9 @@ import { ItemsService } from './items.service.js';
     ItemCursors,
     ItemExports,
     ItemHistory,
+    ItemImportRooms,
+    ItemImportRuns,
+    ItemImports,
     ItemLists,
     ItemPatches,
     ItemPurge,

@@ -9,6 +9,7 @@ interface Schema {
   readonly $ref?: string;
   readonly oneOf?: Schema[];
   readonly type?: string;
+  readonly format?: string;
   readonly properties?: Record<string, Schema>;
   readonly required?: string[];
   readonly items?: Schema;
