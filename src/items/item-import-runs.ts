@@ -188,9 +188,11 @@ export class ItemImportRuns {
 
 const CANNOT_BE_KEPT = { pointer: '', detail: 'cannot be kept by PostgreSQL' };
 
-const isUnstorable = (error: unknown): boolean =>
-  error instanceof QueryFailedError &&
-  UNSTORABLE.test(String((error.driverError as { code?: string }).code ?? ''));
+function isUnstorable(error: unknown): boolean {
+  if (!(error instanceof QueryFailedError)) return false;
+  const { code = '' } = error.driverError as { code?: string };
+  return UNSTORABLE.test(code);
+}
 
 function newRow(of: ImportRow, item: { title: string; type: string; data: unknown }, now: string): ItemRow {
   return {

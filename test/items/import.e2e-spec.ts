@@ -9,7 +9,6 @@ import {
   type Person,
   registerUser,
 } from '../support/people.js';
-import { SocketClient } from '../support/sockets.js';
 import * as sockets from '../support/sockets.js';
 import { until } from '../support/until.js';
 import { createWorkspace } from '../support/workspaces.js';
@@ -244,7 +243,7 @@ describe('An import', () => {
   });
 
   it('shows its progress in its room, where nobody else speaks, to the end', async () => {
-    const socket: SocketClient = await sockets.connect(app, { token: ada.token });
+    const socket = await sockets.connect(app, { token: ada.token });
     const begun = await send(ada, records(10), '', { ...NDJSON, 'Upload-Complete': '?0' });
     const room = `imports/${begun.body.id}`;
     expect((await socket.send('join', { room })).event).toBe('joined');
