@@ -43,7 +43,7 @@ export const CACHING = 'private, no-cache';
 /** The headers that belong to an answer by itself, whatever the request. */
 export function representationHeaders({ json, meta }: Representation<unknown>): Record<string, string> {
   const { version, cursor, location } = meta;
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = { ...meta.headers };
   if (json !== '') headers['Content-Type'] = 'application/json; charset=utf-8';
   if (cursor !== undefined) headers['Stream-Cursor'] = cursor;
   if (location !== undefined) headers['Location'] = location;
