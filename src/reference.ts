@@ -15,7 +15,7 @@ export function openApiDocument(app: NestExpressApplication): OpenAPIObject {
     .build();
   const document = SwaggerModule.createDocument(app, description, { extraModels: [ProblemBody] });
   for (const path of Object.values(document.paths)) {
-    for (const operation of [path.get, path.post, path.put, path.patch, path.delete])
+    for (const operation of [path.get, path.head, path.post, path.put, path.patch, path.delete])
       if (operation) operation.responses['default'] ??= PROBLEM_RESPONSE;
     if (path.post?.security) (path.post.parameters ??= []).push(IDEMPOTENCY_KEY);
   }

@@ -18,12 +18,15 @@ const HEAP_MB = 160;
 
 let database: TestDatabase;
 let client: Client;
+/** Holds what others wait for: what a transaction sees of them does not change. */
+let holder: Client;
 let first: AtriumProcess;
 let second: Instance | undefined;
 beforeAll(async () => {
   [database] = await Promise.all([createTestDatabase(), builtMain()]);
   client = new Client({ connectionString: database.url });
-  await client.connect();
+  holder = new Client({ connectionString: database.url });
+  await Promise.all([client.connect(), holder.connect()]);
   first = await spawnAtrium({
     ...testVariables(database.url),
     NODE_OPTIONS: `--max-old-space-size=${HEAP_MB}`,
@@ -32,7 +35,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await first.kill();
   await second?.stop();
-  await client.end();
+  await Promise.all([client.end(), holder.end()]);
   await database.drop();
 });
 
@@ -64,19 +67,19 @@ describe('An import of many items', () => {
         );
         return rows[0];
       };
-      const half = Math.max(500, LINES / 2);
-      await until('half of it is done', async () => (await processed()).processed >= half, PATIENCE_MS);
+      const some = Math.max(500, LINES / 6);
+      await until('some of it is done', async () => (await processed()).processed >= some, PATIENCE_MS);
       // Its next batch has written items, and waits for the stream's counter: then it is killed.
-      await client.query('BEGIN');
-      await client.query('SELECT 1 FROM streams WHERE id = $1 FOR UPDATE', [ada.workspaceId]);
+      await holder.query('BEGIN');
+      await holder.query('SELECT 1 FROM streams WHERE id = $1 FOR UPDATE', [ada.workspaceId]);
       const waits = `SELECT 1 FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%appended%'`;
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = 'atrium'`;
       await until('it waits for the counter', async () => (await client.query(waits)).rows.length > 0);
       const peak = await peakMb(first);
       await first.kill();
-      await client.query('COMMIT');
+      await holder.query('COMMIT');
       const { processed: before } = await processed();
-      expect(before).toBeGreaterThanOrEqual(half);
+      expect(before).toBeGreaterThanOrEqual(some);
       expect(before).toBeLessThan(LINES);
 
       second = await startInstance(database.url);
