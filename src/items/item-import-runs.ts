@@ -37,8 +37,8 @@ export const IMPORT_JOB = 'items.import';
 const BATCH = { records: 500, bytes: 1_048_576 };
 /** What one run does until others have their turn. */
 const SLICE_MS = 20_000;
-/** Data that PostgreSQL cannot keep (class 22), or limits of its own (class 54): of one record, not of all. */
-const UNSTORABLE = /^(22|54)/;
+/** Data that PostgreSQL cannot keep (class 22), its own limits (class 54) and ours (a check): of one record, not of all. */
+const UNSTORABLE = /^(22|54|23514)/;
 
 /** Whoever began the import may not write items there any more. */
 class NotAllowedAnyMore extends Error {}
