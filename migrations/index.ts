@@ -17,6 +17,7 @@ import { ItemTrash1764800000000 } from './1764800000000-item-trash.js';
 import { ItemVersions1764800100000 } from './1764800100000-item-versions.js';
 import { Agents1764900000000 } from './1764900000000-agents.js';
 import { AgentEnrolment1764900100000 } from './1764900100000-agent-enrolment.js';
+import { Leases1765000000000 } from './1765000000000-leases.js';
 import { ItemSize1765100000000 } from './1765100000000-item-size.js';
 
 /** Every migration, in order. */
@@ -40,5 +41,6 @@ export const migrations = [
   ItemVersions1764800100000,
   Agents1764900000000,
   AgentEnrolment1764900100000,
+  Leases1765000000000,
   ItemSize1765100000000,
 ];

@@ -12,6 +12,7 @@ import { EventsModule } from './events/events.module.js';
 import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { ItemsModule } from './items/items.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
+import { LeasesModule } from './leases/leases.module.js';
 import { MailModule } from './mail/mail.module.js';
 import { MfaModule } from './mfa/mfa.module.js';
 import { HealthModule } from './observability/health/health.module.js';
@@ -46,6 +47,7 @@ export class AppModule {
         WorkspacesModule,
         ItemsModule,
         AgentsModule,
+        LeasesModule,
         OAuthServerModule,
         RoomsModule,
         CustomRoomsModule,

@@ -104,6 +104,11 @@ export class AtriumConfig {
     readonly streamsPerPrincipal: number;
   };
 
+  readonly leases: {
+    /** How many an agent may hold at a time. */
+    readonly perAgent: number;
+  };
+
   constructor(env: Environment) {
     this.environment = env.NODE_ENV;
     this.host = env.HOST;
@@ -178,6 +183,7 @@ export class AtriumConfig {
       streamsPerPrincipal: env.EVENT_STREAM_LIMIT,
       perAddress: env.RATE_LIMIT ? env.SOCKETS_PER_ADDRESS : Infinity,
     };
+    this.leases = { perAgent: env.LEASE_LIMIT };
   }
 }
 

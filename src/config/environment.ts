@@ -262,4 +262,7 @@ export class Environment {
 
   @WholeNumber({ of: 'a whole number of event streams', min: 1, max: 10_000 })
   EVENT_STREAM_LIMIT = 100;
+
+  @WholeNumber({ of: 'a whole number of leases', min: 1, max: 10_000 })
+  LEASE_LIMIT = 100;
 }

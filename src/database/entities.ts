@@ -16,6 +16,8 @@ import { Item } from '../items/item.entity.js';
 import { ItemVersion } from '../items/item-version.entity.js';
 import { PurgedItem } from '../items/purged-item.entity.js';
 import { TrashedItem } from '../items/trashed-item.entity.js';
+import { LeaseState } from '../leases/lease-state.entity.js';
+import { LeaseType } from '../leases/lease-type.entity.js';
 import { Passkey } from '../mfa/passkey.entity.js';
 import { RecoveryCode } from '../mfa/recovery-code.entity.js';
 import { TotpFactor } from '../mfa/totp-factor.entity.js';
@@ -59,6 +61,8 @@ export const entities = [
   AgentEnrolmentToken,
   UsedAssertion,
   DeviceAuthorization,
+  LeaseState,
+  LeaseType,
   IdempotencyKey,
   CustomRoom,
   RoomMember,

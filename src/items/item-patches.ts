@@ -61,11 +61,12 @@ export class ItemPatches {
     id: string,
     patch: ItemPatch,
     ifMatch: VersionCondition | undefined,
+    lease?: string,
   ): Promise<Representation<ItemResponse>> {
-    if (!(patch instanceof JsonPatchDocument)) return this.items.update(caller, id, patch, ifMatch);
+    if (!(patch instanceof JsonPatchDocument)) return this.items.update(caller, id, patch, ifMatch, lease);
     return this.turns.take(id, async () => {
       for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-        const written = await this.attempt(caller, id, patch, ifMatch);
+        const written = await this.attempt(caller, id, patch, ifMatch, lease);
         if (written) return written;
       }
       throw new Unavailable('Others keep changing this item; nothing was done. Try again.');
@@ -78,13 +79,14 @@ export class ItemPatches {
     id: string,
     patch: JsonPatchDocument,
     ifMatch: VersionCondition | undefined,
+    lease: string | undefined,
   ): Promise<Representation<ItemResponse> | undefined> {
     const row = await this.items.readToWrite(caller, id);
     const version = Number(row.version);
     requireVersion(version, ifMatch);
     const content = patchedContent(row, patch, this.limitBytes);
     try {
-      return await this.items.replace(caller, id, content, version, ifMatch !== undefined);
+      return await this.items.replace(caller, id, content, version, ifMatch !== undefined, lease);
     } catch (error) {
       if (error instanceof VersionMismatch) return undefined;
       throw error;

@@ -28,6 +28,7 @@ import { ApiItemListQuery } from './item-list.api.js';
 import { ItemList } from './item-list.dto.js';
 import { ItemListParameters, type ItemListQuery } from './item-list.query.js';
 import { ItemLists } from './item-lists.service.js';
+import { ApiLease, Lease } from './item-lease.js';
 import { type ItemPatch, ItemPatches, ItemPatchPipe } from './item-patches.js';
 import { CreateItemRequest, ItemResponse, UpdateItemRequest } from './items.dto.js';
 import { ItemsService } from './items.service.js';
@@ -107,7 +108,10 @@ export class ItemsController {
   @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that the change starts from.' })
   @ApiResponse({ status: 428, description: 'The workspace demands If-Match; nothing was written.' })
   @ApiPreconditionFailedResponse({ description: 'The item has moved on; nothing was written.' })
-  @ApiConflictResponse({ description: 'A test of the JSON Patch failed; nothing was written.' })
+  @ApiLease()
+  @ApiConflictResponse({
+    description: 'A test of the JSON Patch failed, or the lease was lost; nothing was written.',
+  })
   @ApiUnprocessableEntityResponse({
     description: 'The JSON Patch does not fit the item; nothing was written.',
   })
@@ -116,8 +120,9 @@ export class ItemsController {
     @Param('id', IdPipe) id: string,
     @Body(ItemPatchPipe) patch: ItemPatch,
     @IfMatch() ifMatch: VersionCondition | undefined,
+    @Lease() lease: string | undefined,
   ): Promise<Representation<ItemResponse>> {
-    return this.patches.apply(caller, id, patch, ifMatch);
+    return this.patches.apply(caller, id, patch, ifMatch, lease);
   }
 
   /** Deletes an item. */
@@ -129,11 +134,14 @@ export class ItemsController {
   @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that you mean to delete.' })
   @ApiResponse({ status: 428, description: 'The workspace demands If-Match; nothing was written.' })
   @ApiPreconditionFailedResponse({ description: 'The item has moved on; nothing was deleted.' })
+  @ApiLease()
+  @ApiConflictResponse({ description: 'The lease was lost; nothing was deleted.' })
   delete(
     @CurrentCaller() caller: Caller<'items:write'>,
     @Param('id', IdPipe) id: string,
     @IfMatch() ifMatch: VersionCondition | undefined,
+    @Lease() lease: string | undefined,
   ): Promise<Representation<never>> {
-    return this.items.delete(caller, id, ifMatch);
+    return this.items.delete(caller, id, ifMatch, lease);
   }
 }

@@ -33,6 +33,17 @@ export class NotInTrash extends Problem {
   }
 }
 
+/** 409 `lease_lost`: a change under a lease that its caller does not hold, or not any more; nothing was changed. */
+export class LeaseLost extends Problem {
+  constructor() {
+    super(
+      409,
+      'lease_lost',
+      'The lease has expired or ended, or was never yours; nothing was changed. Leave the item to others.',
+    );
+  }
+}
+
 /** 422 `list_too_slow`: no index serves what was asked for, and it took too long to look at everything. */
 export class ListTooSlow extends Problem {
   constructor(limitMs: number, cause: unknown) {

@@ -27,7 +27,7 @@ import {
 import { ItemVersion } from './item-version.entity.js';
 import { PurgedItem } from './purged-item.entity.js';
 import { RESTORE_ITEMS, type RestoreInput } from './item-trash.sql.js';
-import { ItemNotFound, ItemWorkspaceNotFound } from './items.errors.js';
+import { ItemNotFound, ItemWorkspaceNotFound, LeaseLost } from './items.errors.js';
 import {
   ITEM_CREATED,
   ITEM_DELETED,
@@ -55,6 +55,7 @@ type WriteRow = {
   found_version?: string | null;
   found_type?: string | null;
   lacks_if_match?: string | null;
+  lease_lost?: string | null;
 } & (WrittenItemRow | { seq: null });
 
 /** Documents: read and written in one statement each, the membership check inside it. */
@@ -132,15 +133,17 @@ export class ItemsService implements OnModuleInit {
    * @throws {VersionMismatch} if `ifMatch` does not hold
    * @throws {PreconditionRequired} if there is none, and the workspace demands it
    * @throws {import('../common/scopes.js').TypeNotWritable} for an agent that may not write what it was or becomes
+   * @throws {LeaseLost} if a lease is named, and the caller does not hold it
    */
   async update(
     caller: Caller<'items:write'>,
     id: string,
     patch: UpdateItemRequest,
     ifMatch: VersionCondition | undefined,
+    lease?: string,
   ): Promise<Representation<ItemResponse>> {
     const { title, type, data } = patch;
-    const row = await this.updates.run({ ...change(caller, id, ifMatch), type, title, data });
+    const row = await this.updates.run({ ...change(caller, id, ifMatch, lease), type, title, data });
     return this.changed(caller, row, type);
   }
 
@@ -163,6 +166,7 @@ export class ItemsService implements OnModuleInit {
    * @throws {ItemNotFound}
    * @throws {Forbidden} for a viewer
    * @throws {VersionMismatch} if the item has moved on
+   * @throws {LeaseLost} if a lease is named, and the caller does not hold it
    */
   async replace(
     caller: Caller<'items:write'>,
@@ -170,9 +174,10 @@ export class ItemsService implements OnModuleInit {
     content: ReplaceItemContent,
     version: number,
     conditional: boolean,
+    lease?: string,
   ): Promise<Representation<ItemResponse>> {
     const { title, type, data: replacement } = content;
-    const input = { ...change(caller, id, [version]), conditional, type, title, replacement };
+    const input = { ...change(caller, id, [version], lease), conditional, type, title, replacement };
     return this.changed(caller, await this.updates.run(input), type);
   }
 
@@ -200,8 +205,9 @@ export class ItemsService implements OnModuleInit {
     caller: Caller<'items:write'>,
     id: string,
     ifMatch: VersionCondition | undefined,
+    lease?: string,
   ): Promise<Representation<never>> {
-    const row = await this.deletes.run(change(caller, id, ifMatch));
+    const row = await this.deletes.run(change(caller, id, ifMatch, lease));
     return Representation.empty({ cursor: this.changed(caller, row).meta.cursor });
   }
 
@@ -240,6 +246,7 @@ export class ItemsService implements OnModuleInit {
       if (row.role) refuseViewer(row.role);
       requireWritable(caller, ...types);
       if (row.lacks_if_match === 't') throw new PreconditionRequired();
+      if (row.lease_lost === 't') throw new LeaseLost();
       throw new VersionMismatch(Number(row.found_version));
     }
     return new Representation(toItemResponse(row), {
@@ -269,6 +276,7 @@ function change(
   caller: Caller<'items:write'>,
   id: string,
   ifMatch: VersionCondition | undefined,
+  lease?: string,
 ): ChangeInput {
   return {
     id,
@@ -277,5 +285,6 @@ function change(
     if_match: ifMatch === '*' ? undefined : ifMatch,
     conditional: ifMatch !== undefined,
     writable: writableTypes(caller),
+    lease,
   };
 }

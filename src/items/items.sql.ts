@@ -137,6 +137,8 @@ export interface ChangeInput {
   readonly conditional: boolean;
   /** The types that the caller may write; all of them when left out. */
   readonly writable: readonly string[] | undefined;
+  /** The lease under which the change is made: without it nothing is changed. */
+  readonly lease?: string | undefined;
 }
 
 export interface UpdateInput extends ChangeInput {
@@ -158,6 +160,19 @@ export const current = (table: 'items' | 'trashed_items'): string => `current AS
       ORDER BY i.id FOR NO KEY UPDATE OF i
     )`;
 
+/**
+ * The leases under which changes are made, of callers who hold them, locked behind the items: whoever waits for one finds
+ * it as it is by then, and by the clock of that moment.
+ */
+const LEASED = `leased AS MATERIALIZED (
+      SELECT c.n FROM input t JOIN current c ON c.n = t.n CROSS JOIN LATERAL (
+        SELECT FROM lease_states l
+        WHERE l.item_id = c.id AND l.lease_id = t.lease AND l.state = 'leased' AND l.agent_id = t.principal_id
+          AND l.due_at > clock_timestamp() FOR UPDATE
+      ) l WHERE t.lease IS NOT NULL
+    )`;
+const HOLDS_LEASE = `(t.lease IS NULL OR EXISTS (SELECT FROM leased h WHERE h.n = t.n))`;
+
 /** What it is now; what it becomes is for {@link BECOMES_WRITABLE} to say. */
 export const MAY_CHANGE = `${mayWrite('c.role')} AND ${isWritable('c.type')} AND NOT c.lacks_if_match
         AND (t.if_match IS NULL OR c.version = ANY (t.if_match))`;
@@ -166,12 +181,14 @@ export const MAY_CHANGE = `${mayWrite('c.role')} AND ${isWritable('c.type')} AND
 export const BECOMES_WRITABLE = isWritable('COALESCE(t.type, c.type)');
 
 /** What every change answers: the version found, null where there is nothing to see, and what was written. */
-export const CHANGED = `
-    SELECT t.n, c.role, c.version AS found_version, c.type AS found_type, c.lacks_if_match, t.event_id, e.seq, ${columns('w')}
+const changed = (more: string): string => `
+    SELECT t.n, c.role, c.version AS found_version, c.type AS found_type, c.lacks_if_match,${more} t.event_id, e.seq, ${columns('w')}
     FROM input t
     LEFT JOIN current c ON c.n = t.n
     LEFT JOIN written w ON w.id = t.id
     LEFT JOIN appended e ON e.id = t.event_id`;
+export const CHANGED = changed('');
+const CHANGED_UNDER_LEASE = changed(` NOT ${HOLDS_LEASE} AS lease_lost,`);
 
 export const UPDATE_ITEMS: CombinableWrite<UpdateInput> = {
   keyOf: (input) => input.id,
@@ -182,9 +199,10 @@ export const UPDATE_ITEMS: CombinableWrite<UpdateInput> = {
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
         n int, id uuid, event_id uuid, principal_id uuid, if_match int[], conditional boolean,
-        type text, title text, data jsonb, replacement jsonb, writable text[])
+        type text, title text, data jsonb, replacement jsonb, writable text[], lease uuid)
     ),
     ${current('items')},
+    ${LEASED},
     written AS (
       UPDATE items i SET
         type = COALESCE(t.type, i.type),
@@ -195,10 +213,10 @@ export const UPDATE_ITEMS: CombinableWrite<UpdateInput> = {
         updated_at = now(),
         updated_by = t.principal_id
       FROM input t JOIN current c ON c.n = t.n
-      WHERE i.id = c.id AND ${MAY_CHANGE} AND ${BECOMES_WRITABLE}
+      WHERE i.id = c.id AND ${MAY_CHANGE} AND ${BECOMES_WRITABLE} AND ${HOLDS_LEASE}
       RETURNING i.*
     ), ${changes(ITEM_UPDATED)}
-    ${CHANGED}`,
+    ${CHANGED_UNDER_LEASE}`,
   },
 };
 
@@ -210,12 +228,14 @@ export const DELETE_ITEMS: CombinableWrite<ChangeInput> = {
     text: `
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
-        n int, id uuid, event_id uuid, principal_id uuid, if_match int[], conditional boolean, writable text[])
+        n int, id uuid, event_id uuid, principal_id uuid, if_match int[], conditional boolean, writable text[],
+        lease uuid)
     ),
     ${current('items')},
+    ${LEASED},
     written AS (
       DELETE FROM items i USING input t JOIN current c ON c.n = t.n
-      WHERE i.id = c.id AND ${MAY_CHANGE}
+      WHERE i.id = c.id AND ${MAY_CHANGE} AND ${HOLDS_LEASE}
       RETURNING i.id, i.workspace_id, i.type, i.title, i.data, i.version + 1 AS version,
         i.created_at, i.created_by, now() AS updated_at, t.principal_id AS updated_by
     ),
@@ -223,6 +243,6 @@ export const DELETE_ITEMS: CombinableWrite<ChangeInput> = {
       INSERT INTO trashed_items (id, workspace_id, type, title, data, version, created_at, created_by, deleted_by)
       SELECT id, workspace_id, type, title, data, version, created_at, created_by, updated_by FROM written
     ), ${changes(ITEM_DELETED)}
-    ${CHANGED}`,
+    ${CHANGED_UNDER_LEASE}`,
   },
 };

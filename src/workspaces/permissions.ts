@@ -26,6 +26,8 @@ const HOLDERS = {
   'items:write': WRITERS_AND_AGENTS,
   /** From the trash, for good. */
   'items:purge': ADMINS,
+  /** Claiming items, and working on them while nobody else does. */
+  'leases:hold': ['agent'],
   'rooms:read': EVERYBODY,
   'rooms:create': WRITERS,
   /** As a moderator of the room. */

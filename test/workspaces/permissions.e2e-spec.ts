@@ -22,6 +22,8 @@ interface Ids {
   /** A public one; of its members only the owner moderates it. */
   readonly room: string;
   readonly agent: string;
+  /** Held by an agent. */
+  readonly lease: string;
   readonly credential: string;
   readonly enrolmentToken: string;
 }
@@ -141,6 +143,24 @@ const CASES: Case[] = [
     path: () => '/v1/agents',
     json: ({ workspace: workspaceId }) => ({ name: 'a', kind: 'k', workspaceId }),
   },
+  { route: 'GET /v1/leases/dead', roles: ALL, path: (ids) => `/v1/leases/dead?workspaceId=${ids.workspace}` },
+  {
+    route: 'POST /v1/leases/dead/retry',
+    roles: WRITERS,
+    path: () => '/v1/leases/dead/retry',
+    json: (ids) => ({ items: [ids.item], workspaceId: ids.workspace }),
+  },
+  {
+    route: 'PUT /v1/leases/types',
+    roles: ADMINS,
+    path: () => '/v1/leases/types',
+    json: (ids) => ({ type: 'task', workspaceId: ids.workspace }),
+  },
+  {
+    route: 'POST /v1/leases/:id/cancel',
+    roles: WRITERS,
+    path: (ids) => `/v1/leases/${ids.lease}/cancel`,
+  },
   { route: 'GET /v1/agents', roles: ALL, path: (ids) => `/v1/agents?workspaceId=${ids.workspace}` },
   { route: 'GET /v1/agents/:id', roles: ALL, path: agent },
   { route: 'PATCH /v1/agents/:id', roles: ADMINS, path: agent, json: () => ({ name: 'x' }) },
@@ -219,6 +239,13 @@ async function furnished(): Promise<Ids> {
   const { id: roomId } = await createRoom(owner, { visibility: 'public', workspaceId: workspace.id });
   await addToRoom(owner, roomId, bystander, 'speaker');
   const { id: agentId } = await createAgent(owner, { workspaceId: workspace.id });
+  const lease = randomUUID();
+  await app.sql(`INSERT INTO lease_types (workspace_id, type) VALUES ($1, 'task')`, [workspace.id]);
+  await app.sql(
+    `INSERT INTO lease_states (item_id, workspace_id, type, state, lease_id, agent_id)
+     VALUES ($1, $2, 'task', 'leased', $3, $4)`,
+    [id, workspace.id, lease, agentId],
+  );
   const credentials = await owner.http.get<PageAnswer<{ id: string }>>(`/v1/agents/${agentId}/secrets`);
   const token = await owner.http.post<{ id: string }>('/v1/agents/enrolment-tokens', {
     kind: 'k',
@@ -233,6 +260,7 @@ async function furnished(): Promise<Ids> {
     deleted,
     room: roomId,
     agent: agentId,
+    lease,
     credential: credentials.body.data[0].id,
     enrolmentToken: token.body.id,
   };
@@ -262,6 +290,7 @@ describe('Every route of a workspace', () => {
       deleted: randomUUID(),
       room: randomUUID(),
       agent: randomUUID(),
+      lease: randomUUID(),
       credential: randomUUID(),
       enrolmentToken: randomUUID(),
     };

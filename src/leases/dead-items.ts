@@ -1,0 +1,69 @@
+import { Injectable } from '@nestjs/common';
+import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor } from '../common/pagination.js';
+import { Forbidden } from '../common/problem.js';
+import { Representation } from '../common/representation.js';
+import { PipelinedStatements } from '../database/pipelined-statements.js';
+import { Announcements } from '../events/announcements.js';
+import { formatCursor } from '../events/cursor.js';
+import { Epoch } from '../events/epoch.js';
+import type { Caller } from '../workspaces/requires.js';
+import { WorkspaceNotFound } from '../workspaces/workspaces.errors.js';
+import { LIST_DEAD, RETRY_DEAD } from './lease-work.sql.js';
+import type { DeadList, ListDeadQuery, RetriedItems, RetryRequest } from './leases.dto.js';
+import { toEvents } from './leases.events.js';
+
+interface DeadRow {
+  head: string;
+  item_id: string | null;
+  work: string;
+  dead_at: string;
+}
+
+/** The items on which the work was given up. */
+@Injectable()
+export class DeadItems {
+  constructor(
+    private readonly statements: PipelinedStatements,
+    private readonly announcements: Announcements,
+    private readonly epoch: Epoch,
+  ) {}
+
+  /** @throws {WorkspaceNotFound} */
+  async page(caller: Caller<'items:read'>, query: ListDeadQuery): Promise<Representation<DeadList>> {
+    const { workspaceId, type, cursor, limit = DEFAULT_LIMIT } = query;
+    const rows = await this.statements.run<DeadRow>(LIST_DEAD, [
+      caller.id,
+      workspaceId ?? caller.agent?.workspaceId ?? null,
+      decodePageCursor(cursor),
+      limit + 1,
+      type ?? null,
+    ]);
+    const [first] = rows;
+    if (!first) throw new WorkspaceNotFound();
+    const found = first.item_id === null ? [] : rows;
+    const page = found.slice(0, limit);
+    const last = page.at(-1)?.item_id;
+    const next = found.length > limit && last ? encodePageCursor(last) : null;
+    const data = page.map((row) => `${row.work.slice(0, -1)},"deadAt":"${row.dead_at}"}`);
+    return new Representation(`{"data":[${data.join(',')}],"nextCursor":${JSON.stringify(next)}}`, {
+      cursor: formatCursor(this.epoch.current, Number(first.head)),
+    });
+  }
+
+  /**
+   * Has some of them tried again from the beginning; those that are not dead are left alone.
+   * @throws {WorkspaceNotFound} @throws {Forbidden}
+   */
+  async retry(
+    caller: Caller<'items:write'>,
+    { items, workspaceId }: RetryRequest,
+  ): Promise<Representation<RetriedItems>> {
+    const [row] = await this.statements.run<
+      { may: string; items: string; events: string | null } | undefined
+    >(RETRY_DEAD, [caller.id, items, workspaceId ?? null]);
+    if (!row) throw new WorkspaceNotFound();
+    if (row.may === 'false') throw new Forbidden();
+    this.announcements.announce(toEvents(row.events));
+    return new Representation(`{"items":${row.items}}`);
+  }
+}

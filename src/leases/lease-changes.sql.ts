@@ -1,0 +1,132 @@
+import { rfc3339Sql } from '../common/rfc3339.js';
+import { APPEND_CTES } from '../events/append.sql.js';
+import type { CombinableWrite } from '../events/write-combiner.js';
+import { ITEM_UPDATED, itemEventData, itemRoomSql } from '../items/items.events.js';
+import { maySql } from '../workspaces/permissions.js';
+import { AGENT_LEASE_CANCELLED, appendedEvents, LEASE_DEAD, leaseEventData } from './leases.events.js';
+
+export interface ExtendInput {
+  readonly id: string;
+  readonly principal_id: string;
+  readonly ttl: number;
+}
+
+/** A lease that its holder still has. The clock and not the transaction's time: the wait for the row counts. */
+const HELD = `l.state = 'leased' AND l.agent_id = t.principal_id AND l.due_at > clock_timestamp()`;
+
+/** No event: the end of a lease that goes on is of no interest to those who watch. */
+export const EXTEND_LEASES: CombinableWrite<ExtendInput> = {
+  keyOf: (input) => input.id,
+  statement: {
+    name: 'leases.extend',
+    text: `
+    WITH input AS MATERIALIZED (
+      SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(n int, id uuid, principal_id uuid, ttl int)
+    ),
+    extended AS (
+      UPDATE lease_states l SET due_at = greatest(l.due_at, clock_timestamp() + t.ttl * interval '1 second')
+      FROM input t, memberships m
+      WHERE l.lease_id = t.id AND ${HELD}
+        AND m.workspace_id = l.workspace_id AND m.principal_id = t.principal_id AND ${maySql('m.role', 'leases:hold')}
+      RETURNING t.n, ${rfc3339Sql('l.due_at')} AS expires_at
+    )
+    SELECT t.n, e.expires_at FROM input t LEFT JOIN extended e ON e.n = t.n`,
+  },
+};
+
+export interface EndInput {
+  /** The lease. */
+  readonly id: string;
+  readonly principal_id: string;
+  readonly event_id: string;
+  readonly outcome: 'completed' | 'failed' | 'released' | 'cancelled';
+  readonly reason?: string | undefined;
+  /** Whether a failed one is tried again, if it may be. */
+  readonly retry?: boolean | undefined;
+  /** With a change of the item, a merge patch; else all of these are missing. */
+  readonly item_event_id?: string;
+  readonly type?: string | undefined;
+  readonly title?: string | undefined;
+  readonly data?: unknown;
+  /** The types that the caller may write; all of them when left out. */
+  readonly writable?: readonly string[] | undefined;
+}
+
+/** After the first failure, then doubling, and at most; in seconds. */
+const BACKOFF = { first: 10, most: 3_600 };
+const isWritable = (type: string): string => `(t.writable IS NULL OR ${type} = ANY (t.writable))`;
+
+/** Ends leases, however; with the change of the item that comes with it, or not at all. */
+export const END_LEASES: CombinableWrite<EndInput> = {
+  keyOf: (input) => input.id,
+  statement: {
+    name: 'leases.end',
+    text: `
+    WITH input AS MATERIALIZED (
+      SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
+        n int, id uuid, principal_id uuid, event_id uuid, outcome text, reason text, retry boolean,
+        item_event_id uuid, type text, title text, data jsonb, writable text[])
+    ),
+    held AS MATERIALIZED (
+      SELECT t.n, l.item_id, m.role, q.attempts AS most, ws.require_if_match AND t.item_event_id IS NOT NULL AS lacks_if_match,
+        t.item_event_id IS NULL OR (${isWritable('l.type')} AND ${isWritable('COALESCE(t.type, l.type)')}) AS writable,
+        CASE WHEN t.outcome = 'cancelled' THEN m.role <> 'agent' AND ${maySql('m.role', 'items:write')}
+          ELSE ${maySql('m.role', 'leases:hold')} END AS allowed
+      FROM input t
+      JOIN lease_states l ON l.lease_id = t.id AND CASE WHEN t.outcome = 'cancelled' THEN l.state = 'leased' ELSE ${HELD} END
+      JOIN memberships m ON m.workspace_id = l.workspace_id AND m.principal_id = t.principal_id
+      JOIN workspaces ws ON ws.id = l.workspace_id
+      JOIN lease_types q ON q.workspace_id = l.workspace_id AND q.type = l.type
+      WHERE l.state = 'leased'
+      ORDER BY l.item_id FOR UPDATE OF l
+    ),
+    good AS MATERIALIZED (SELECT * FROM held WHERE allowed AND writable AND NOT lacks_if_match),
+    written AS (
+      UPDATE items i SET
+        type = COALESCE(t.type, i.type),
+        title = COALESCE(t.title, i.title),
+        data = CASE WHEN t.data IS NULL THEN i.data ELSE jsonb_merge_patch(i.data, t.data) END,
+        version = i.version + 1,
+        updated_at = now(),
+        updated_by = t.principal_id
+      FROM input t JOIN good g ON g.n = t.n
+      WHERE i.id = g.item_id AND t.item_event_id IS NOT NULL
+      RETURNING t.n, i.*
+    ),
+    ended AS (
+      UPDATE lease_states l SET
+        state = CASE
+          WHEN t.outcome = 'completed' THEN 'done'
+          WHEN t.outcome = 'released' OR (t.outcome = 'failed' AND t.retry AND l.attempts < g.most) THEN 'ready'
+          ELSE 'dead' END,
+        due_at = now() + CASE WHEN t.outcome = 'failed' AND t.retry
+          THEN least(${BACKOFF.most}, ${BACKOFF.first} * 2 ^ least(l.attempts - 1, 20)) * interval '1 second'
+          ELSE interval '0' END,
+        attempts = CASE WHEN t.outcome = 'released' THEN l.attempts - 1 ELSE l.attempts END,
+        reason = t.reason,
+        changed_at = now()
+      FROM input t JOIN good g ON g.n = t.n
+      WHERE l.item_id = g.item_id
+      RETURNING t.n, t.outcome, t.event_id, t.principal_id, l.*
+    ),
+    changes AS MATERIALIZED (
+      SELECT 3 * w.n AS n, w.workspace_id AS stream_id, t.item_event_id AS event_id, '${ITEM_UPDATED}' AS type,
+        ${itemRoomSql('w.id')} AS subject, t.principal_id, ${itemEventData('w')} AS data
+      FROM written w JOIN input t ON t.n = w.n
+      UNION ALL
+      SELECT 3 * e.n + 1, e.workspace_id, e.event_id,
+        CASE WHEN e.outcome = 'failed' AND e.state = 'dead' THEN '${LEASE_DEAD}' ELSE 'lease.' || e.outcome END,
+        ${itemRoomSql('e.item_id')}, e.principal_id, ${leaseEventData('e')}
+      FROM ended e
+      UNION ALL
+      SELECT 3 * e.n + 2, e.workspace_id, gen_random_uuid(), '${AGENT_LEASE_CANCELLED}', 'agents/' || e.agent_id,
+        e.principal_id, ${leaseEventData('e')}
+      FROM ended e WHERE e.outcome = 'cancelled'
+    ), ${APPEND_CTES}
+    SELECT t.n, h.allowed::text, h.writable::text, h.lacks_if_match::text,
+      (SELECT ${leaseEventData('e')}::text FROM ended e WHERE e.n = t.n) AS work,
+      (SELECT ${itemEventData('w')}::text FROM written w WHERE w.n = t.n) AS item,
+      ${appendedEvents('c.n / 3 = t.n')} AS events
+    FROM input t LEFT JOIN held h ON h.n = t.n`,
+  },
+};

@@ -1,0 +1,134 @@
+import { rfc3339Sql } from '../common/rfc3339.js';
+import type { Statement } from '../database/pipelined-statements.js';
+import { APPEND_CTES } from '../events/append.sql.js';
+import type { CombinableWrite } from '../events/write-combiner.js';
+import { itemEventData, itemRoomSql } from '../items/items.events.js';
+import { maySql } from '../workspaces/permissions.js';
+import { appendedEvents, LEASE_CLAIMED, LEASE_EXPIRED, leaseEventData } from './leases.events.js';
+
+export interface ClaimInput {
+  readonly agent_id: string;
+  readonly workspace_id: string;
+  /** Sorted: claims that ask for the same share their search. */
+  readonly types: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly ttl: number;
+  readonly most: number;
+  /** How many leases the agent may hold. */
+  readonly held_most: number;
+}
+
+const SAME_SEARCH = 'workspace_id, types, labels';
+
+/**
+ * Claims for many agents at once. What is due is locked where nobody else has it locked, so claims of other instances
+ * neither wait for it nor get it; its row is then the lease. Of claims that ask for the same, each gets its share in
+ * order of arrival. Where a type has a limit, the leases of that type are counted, and a claim that another one has
+ * overtaken since is run again (40001): together they do not go beyond it.
+ */
+export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
+  statement: {
+    name: 'leases.claim',
+    text: `
+    WITH input AS MATERIALIZED (
+      SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
+        n int, agent_id uuid, workspace_id uuid, types text[], labels jsonb, ttl int, most int, held_most int)
+    ),
+    allowed AS MATERIALIZED (
+      SELECT t.n, t.agent_id, t.workspace_id, t.types, t.labels, t.ttl, greatest(0, least(t.most, t.held_most - (
+        SELECT count(*) FROM lease_states l WHERE l.agent_id = t.agent_id AND l.state = 'leased' AND l.due_at > now()
+      )))::int AS want
+      FROM input t JOIN memberships m ON m.workspace_id = t.workspace_id AND m.principal_id = t.agent_id
+        AND ${maySql('m.role', 'leases:hold')}
+    ),
+    shares AS (
+      SELECT *, sum(want) OVER (PARTITION BY ${SAME_SEARCH} ORDER BY n) AS upto FROM allowed
+    ),
+    searches AS MATERIALIZED (
+      SELECT row_number() OVER () AS search, ${SAME_SEARCH}, sum(want)::int AS want
+      FROM allowed GROUP BY ${SAME_SEARCH} HAVING sum(want) > 0
+    ),
+    wanted AS MATERIALIZED (
+      SELECT s.search, s.workspace_id, s.labels, s.want, q.type, q.attempts, q.concurrency, q.claims,
+        sum(s.want) OVER (PARTITION BY q.workspace_id, q.type ORDER BY s.search) - s.want AS before
+      FROM searches s JOIN lease_types q ON q.workspace_id = s.workspace_id AND q.type = ANY (s.types)
+    ),
+    gates AS MATERIALIZED (
+      SELECT q.workspace_id, q.type, q.claims FROM lease_types q
+      WHERE q.concurrency IS NOT NULL AND EXISTS (
+        SELECT FROM wanted w WHERE w.workspace_id = q.workspace_id AND w.type = q.type)
+      ORDER BY q.workspace_id, q.type FOR NO KEY UPDATE OF q
+    ),
+    passed AS MATERIALIZED (
+      SELECT w.search, w.workspace_id, w.labels, w.type, w.attempts, CASE
+        WHEN w.concurrency IS NULL THEN w.want
+        WHEN g.claims IS DISTINCT FROM w.claims THEN CASE WHEN refuse_stale_access() IS NULL THEN 0 END
+        ELSE least(w.want, greatest(0, w.concurrency - w.before - (
+          SELECT count(*) FROM lease_states l
+          WHERE l.workspace_id = w.workspace_id AND l.type = w.type AND l.state = 'leased' AND l.due_at > now()
+        )))::int END AS room
+      FROM wanted w LEFT JOIN gates g ON g.workspace_id = w.workspace_id AND g.type = w.type
+    ),
+    due AS MATERIALIZED (
+      SELECT p.search, d.* FROM passed p CROSS JOIN LATERAL (
+        SELECT l.item_id, l.priority, l.due_at, l.state, l.lease_id, l.agent_id, i.version
+        FROM lease_states l JOIN items i ON i.id = l.item_id
+        WHERE l.workspace_id = p.workspace_id AND l.type = p.type AND l.state IN ('ready', 'leased')
+          AND l.due_at <= now() AND l.labels @> p.labels AND (l.state = 'ready' OR l.attempts < p.attempts)
+        ORDER BY l.priority DESC, l.due_at, l.item_id LIMIT p.room FOR UPDATE OF l SKIP LOCKED
+      ) d
+    ),
+    ranked AS (
+      SELECT *, row_number() OVER (PARTITION BY search ORDER BY priority DESC, due_at, item_id) AS rank
+      FROM (SELECT DISTINCT ON (item_id) * FROM due ORDER BY item_id, search) d
+    ),
+    taken AS MATERIALIZED (
+      SELECT h.n, h.agent_id AS taker, h.ttl, r.item_id, r.rank, r.version, r.state AS old_state,
+        r.lease_id AS old_lease, r.agent_id AS old_agent, gen_random_uuid() AS new_lease
+      FROM ranked r
+      JOIN searches s ON s.search = r.search
+      JOIN shares h ON h.workspace_id = s.workspace_id AND h.types = s.types AND h.labels = s.labels
+        AND r.rank > h.upto - h.want AND r.rank <= h.upto
+    ),
+    counted AS (
+      UPDATE lease_types q SET claims = q.claims + 1 FROM gates g
+      WHERE q.workspace_id = g.workspace_id AND q.type = g.type AND EXISTS (SELECT FROM taken)
+    ),
+    claimed AS (
+      UPDATE lease_states l SET state = 'leased', lease_id = k.new_lease, agent_id = k.taker, fence = k.version,
+        attempts = l.attempts + 1, due_at = now() + k.ttl * interval '1 second', reason = NULL, changed_at = now()
+      FROM taken k WHERE l.item_id = k.item_id
+      RETURNING k.n, k.rank, k.old_state, k.old_lease, k.old_agent, l.*
+    ),
+    changes AS MATERIALIZED (
+      SELECT row_number() OVER (ORDER BY c.n, c.rank, c.step)::int AS n, c.workspace_id AS stream_id,
+        gen_random_uuid() AS event_id, c.type, ${itemRoomSql('c.item_id')} AS subject, c.principal_id, c.data,
+        c.n AS claim
+      FROM (
+        SELECT e.n, e.rank, 0 AS step, e.workspace_id, e.item_id, '${LEASE_EXPIRED}' AS type,
+          e.old_agent AS principal_id, ${leaseEventData('e', 'e.old_lease', 'e.old_agent')}
+            || '{"state": "ready", "reason": "expired"}' AS data
+        FROM claimed e WHERE e.old_state = 'leased'
+        UNION ALL
+        SELECT e.n, e.rank, 1, e.workspace_id, e.item_id, '${LEASE_CLAIMED}', e.agent_id, ${leaseEventData('e')}
+        FROM claimed e
+      ) c
+    ), ${APPEND_CTES}
+    SELECT t.n, (a.n IS NULL)::text AS forbidden,
+      (SELECT jsonb_agg(jsonb_build_object('id', c.lease_id, 'fence', c.fence, 'attempt', c.attempts,
+          'expiresAt', ${rfc3339Sql('c.due_at')}, 'item', ${itemEventData('i')}) ORDER BY c.rank)
+        FROM claimed c JOIN items i ON i.id = c.item_id WHERE c.n = t.n)::text AS leases,
+      ${appendedEvents('c.claim = t.n')} AS events
+    FROM input t LEFT JOIN allowed a ON a.n = t.n`,
+  },
+};
+
+/** In how many milliseconds the next one is due, of some types of a workspace; null: none is waited for. */
+export const NEXT_DUE: Statement = {
+  name: 'leases.next_due',
+  text: `SELECT ceil(extract(epoch FROM min(l.due_at) - clock_timestamp()) * 1000)::text AS ms
+    FROM unnest($2::text[]) t(type) CROSS JOIN LATERAL (
+      SELECT min(due_at) AS due_at FROM lease_states
+      WHERE workspace_id = $1 AND type = t.type AND state IN ('ready', 'leased') AND due_at > now()
+    ) l`,
+};

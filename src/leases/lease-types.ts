@@ -1,0 +1,102 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import { Representation } from '../common/representation.js';
+import { PipelinedStatements } from '../database/pipelined-statements.js';
+import { Transactions } from '../database/transactions.js';
+import type { Caller } from '../workspaces/requires.js';
+import { WorkspaceDeletion } from '../workspaces/workspace-deletion.js';
+import { lockWorkspace } from '../workspaces/workspace-lock.js';
+import { WorkspaceNotFound } from '../workspaces/workspaces.errors.js';
+import { LeaseState } from './lease-state.entity.js';
+import { LeaseType } from './lease-type.entity.js';
+import {
+  ADD_ITEMS,
+  ADD_TYPES,
+  COUNT_TYPES,
+  KNOWN_TYPES,
+  LOCK_STREAM,
+  LOCK_WORKSPACE,
+  SET_TYPE,
+} from './lease-work.sql.js';
+import type { LeaseTypeRequest, LeaseTypeResponse } from './leases.dto.js';
+import { TooManyLeaseTypes } from './leases.errors.js';
+
+const MAX_TYPES = 1_000;
+/** How many types of workspaces an instance remembers. */
+const MAX_KNOWN = 10_000;
+const PERSONAL = `SELECT id FROM workspaces WHERE personal_user_id = $1`;
+
+/** The types of items that agents work on: every item of such a type has a state, of others none has. */
+@Injectable()
+export class LeaseTypes implements OnModuleInit {
+  private readonly known = new Set<string>();
+
+  constructor(
+    private readonly statements: PipelinedStatements,
+    private readonly transactions: Transactions,
+    private readonly dataSource: DataSource,
+    private readonly workspaceDeletion: WorkspaceDeletion,
+  ) {}
+
+  onModuleInit(): void {
+    this.workspaceDeletion.add(async (manager, workspaceId) => {
+      await manager.delete(LeaseState, { workspaceId });
+      await manager.delete(LeaseType, { workspaceId });
+    });
+  }
+
+  /**
+   * Has agents work on these types from now on: on the items that are there, and on those to come.
+   * @throws {TooManyLeaseTypes}
+   */
+  async ensure(workspaceId: string, types: readonly string[]): Promise<void> {
+    const unknown = types.filter((type) => !this.known.has(`${workspaceId} ${type}`));
+    if (unknown.length === 0) return;
+    const found = await this.statements.run<{ type: string }>(KNOWN_TYPES, [workspaceId, unknown]);
+    const missing = unknown.filter((type) => !found.some((row) => row.type === type));
+    if (missing.length > 0)
+      await this.transactions.run(async (manager) => {
+        await manager.query(LOCK_WORKSPACE, [workspaceId]);
+        await this.add(manager, workspaceId, missing);
+      });
+    if (this.known.size > MAX_KNOWN) this.known.clear();
+    for (const type of unknown) this.known.add(`${workspaceId} ${type}`);
+  }
+
+  /**
+   * Says how many of a type may be leased at a time, and how often each is tried.
+   * @throws {WorkspaceNotFound} @throws {TooManyLeaseTypes}
+   * @throws {import('../common/problem.js').Forbidden}
+   */
+  async set(
+    caller: Caller<'agents:manage'>,
+    { type, concurrency = null, attempts = 5, workspaceId: named }: LeaseTypeRequest,
+  ): Promise<Representation<LeaseTypeResponse>> {
+    const workspaceId = named ?? (await this.personal(caller.id));
+    await this.transactions.run(async (manager) => {
+      await lockWorkspace(manager, caller, workspaceId);
+      await this.add(manager, workspaceId, [type]);
+      await manager.query(SET_TYPE, [workspaceId, type, concurrency, attempts]);
+    });
+    return Representation.of({ workspaceId, type, concurrency, attempts });
+  }
+
+  private async personal(principalId: string): Promise<string> {
+    const [workspace] = await this.dataSource.query<{ id: string }[]>(PERSONAL, [principalId]);
+    if (!workspace) throw new WorkspaceNotFound();
+    return workspace.id;
+  }
+
+  /** To a locked workspace; nothing for those that somebody else has added by now. */
+  private async add(manager: EntityManager, workspaceId: string, types: readonly string[]): Promise<void> {
+    const known = await manager.query<{ type: string }[]>(KNOWN_TYPES.text, [workspaceId, types]);
+    const added = types.filter((type) => !known.some((row) => row.type === type));
+    if (added.length === 0) return;
+    // Whoever writes an item either has the counter, and is seen when it is done, or sees what is written here.
+    await manager.query(LOCK_STREAM, [workspaceId]);
+    const [{ types: count }] = await manager.query<[{ types: number }]>(COUNT_TYPES, [workspaceId]);
+    if (count + added.length > MAX_TYPES) throw new TooManyLeaseTypes(MAX_TYPES);
+    await manager.query(ADD_TYPES, [workspaceId, added]);
+    await manager.query(ADD_ITEMS, [workspaceId, added]);
+  }
+}

@@ -1,0 +1,115 @@
+import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
+import type { FollowedStream } from '../events/followed-stream.js';
+import type { StreamEvent } from '../events/stream-event.js';
+import { StreamTail, type TailListener } from '../events/stream-tail.js';
+import { Unavailable } from '../common/problem.js';
+import { LEASE_CLAIMED } from './leases.events.js';
+
+const MAX_WAITING = 10_000;
+/** After these, something of their type may be due, now or at another time than before. */
+const makesDue = (type: string): boolean =>
+  type.startsWith('item.')
+    ? !/^item\.(deleted|purged)$/.test(type)
+    : /^lease\./.test(type) && type !== LEASE_CLAIMED;
+
+/** Somebody who waits for an item of some types. */
+export class LeaseWaiter {
+  private resolve: (() => void) | undefined;
+  private pending = false;
+
+  constructor(readonly types: readonly string[]) {}
+
+  wake(): void {
+    this.pending = true;
+    this.resolve?.();
+  }
+
+  /** Until it is woken, or was since it was last asked, or so many ms have passed, or the caller has gone. */
+  async next(ms: number, signal: AbortSignal): Promise<void> {
+    if (!this.pending && !signal.aborted) await this.sleep(ms, signal);
+    this.resolve = undefined;
+    this.pending = false;
+  }
+
+  private sleep(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      signal.addEventListener('abort', wake, { once: true });
+      this.resolve = wake;
+    });
+  }
+}
+
+/** Wakes those who wait for items when the stream of their workspace tells of one, at whichever instance it was. */
+@Injectable()
+export class LeaseWaiters implements TailListener, BeforeApplicationShutdown {
+  private readonly waiting = new Map<string, Set<LeaseWaiter>>();
+  private count = 0;
+  /** Whether nobody is to wait any more. */
+  closing = false;
+
+  constructor(private readonly tail: StreamTail) {
+    tail.listen(this);
+  }
+
+  /**
+   * Has somebody woken, from before `work` begins until it ends.
+   * @throws {Unavailable} if too many are waiting
+   */
+  async during<T>(
+    workspaceId: string,
+    types: readonly string[],
+    work: (waiter: LeaseWaiter) => Promise<T>,
+  ): Promise<T> {
+    if (this.count >= MAX_WAITING) throw new Unavailable('Too many agents are waiting; try again.');
+    this.count++;
+    const waiter = new LeaseWaiter(types);
+    try {
+      await this.tail.follow(workspaceId);
+      try {
+        const others = this.waiting.get(workspaceId) ?? new Set();
+        this.waiting.set(workspaceId, others.add(waiter));
+        return await work(waiter);
+      } finally {
+        this.remove(workspaceId, waiter);
+        this.tail.unfollow(workspaceId);
+      }
+    } finally {
+      this.count--;
+    }
+  }
+
+  onEvents({ id }: FollowedStream, events: readonly StreamEvent[]): void {
+    const waiters = this.waiting.get(id);
+    if (!waiters) return;
+    const types = new Set(events.filter(({ type }) => makesDue(type)).map(({ data }) => typeOf(data)));
+    for (const waiter of waiters) if (waiter.types.some((type) => types.has(type))) waiter.wake();
+  }
+
+  onReset({ id }: FollowedStream): void {
+    for (const waiter of this.waiting.get(id) ?? []) waiter.wake();
+  }
+
+  onEnd(stream: FollowedStream): void {
+    this.onReset(stream);
+  }
+
+  beforeApplicationShutdown(): void {
+    this.closing = true;
+    for (const waiters of this.waiting.values()) for (const waiter of waiters) waiter.wake();
+  }
+
+  private remove(workspaceId: string, waiter: LeaseWaiter): void {
+    const waiters = this.waiting.get(workspaceId);
+    waiters?.delete(waiter);
+    if (waiters?.size === 0) this.waiting.delete(workspaceId);
+  }
+}
+
+/** Items and leases both say the type of the item. */
+const typeOf = (data: string): string => (JSON.parse(data) as { type: string }).type;

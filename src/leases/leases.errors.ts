@@ -1,0 +1,22 @@
+import { Forbidden, NotFound, Problem } from '../common/problem.js';
+
+/** 403 `forbidden`: leases are for agents. */
+export class AgentsOnly extends Forbidden {
+  constructor() {
+    super('Only agents hold leases.');
+  }
+}
+
+/** 404 `not_found`: nothing is leased under this id, or it is not the caller's to see. */
+export class LeaseNotFound extends NotFound {
+  constructor() {
+    super('There is no such lease, or it has ended.');
+  }
+}
+
+/** 409 `too_many_lease_types`: the bound of a workspace. */
+export class TooManyLeaseTypes extends Problem {
+  constructor(limit: number) {
+    super(409, 'too_many_lease_types', `Agents work on ${limit} types of items already, which is the most.`);
+  }
+}

@@ -1,0 +1,31 @@
+import { rfc3339Sql } from '../common/rfc3339.js';
+import { StreamEvent } from '../events/stream-event.js';
+
+export const LEASE_CLAIMED = 'lease.claimed';
+export const LEASE_EXPIRED = 'lease.expired';
+export const LEASE_DEAD = 'lease.dead';
+export const LEASE_RETRIED = 'lease.retried';
+/** In the agent's own room, so that it stops at once. */
+export const AGENT_LEASE_CANCELLED = 'agent.lease_cancelled';
+
+/** What an event about a lease carries as `data`, in SQL: how far the work on the item is after it. */
+export const leaseEventData = (row: string, lease = `${row}.lease_id`, agent = `${row}.agent_id`): string =>
+  `jsonb_build_object(
+    'id', ${lease}, 'itemId', ${row}.item_id, 'workspaceId', ${row}.workspace_id, 'type', ${row}.type,
+    'agentId', ${agent}, 'state', ${row}.state, 'attempt', ${row}.attempts, 'fence', ${row}.fence,
+    'priority', ${row}.priority, 'dueAt', ${rfc3339Sql(`${row}.due_at`)}, 'reason', ${row}.reason)`;
+
+/** What a statement has appended, as one JSON list: to be announced after the commit. `where` picks from `changes c`. */
+export const appendedEvents = (where: string): string => `(
+    SELECT jsonb_agg(jsonb_build_object('streamId', a.stream_id, 'seq', a.seq, 'id', a.id, 'type', c.type,
+      'subject', c.subject, 'principalId', c.principal_id, 'time', a."time"::text, 'data', c.data::text) ORDER BY a.seq)
+    FROM changes c JOIN appended a ON a.id = c.event_id WHERE ${where}
+  )::text`;
+
+/** Reads {@link appendedEvents}. */
+export const toEvents = (text: string | null): StreamEvent[] =>
+  text === null
+    ? []
+    : (JSON.parse(text) as ConstructorParameters<typeof StreamEvent>[0][]).map(
+        (parts) => new StreamEvent(parts),
+      );

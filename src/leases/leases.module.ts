@@ -1,0 +1,21 @@
+import { Module } from '@nestjs/common';
+import { DatabaseModule } from '../database/database.module.js';
+import { EventsModule } from '../events/events.module.js';
+import { JobsModule } from '../jobs/jobs.module.js';
+import { WorkspacesModule } from '../workspaces/workspaces.module.js';
+import { DeadItems } from './dead-items.js';
+import { LeaseClaims } from './lease-claims.js';
+import { LeaseExpiry } from './lease-expiry.js';
+import { LeaseTypes } from './lease-types.js';
+import { LeaseWaiters } from './lease-waiters.js';
+import { LeaseWorkController } from './lease-work.controller.js';
+import { LeasesController } from './leases.controller.js';
+import { LeasesService } from './leases.service.js';
+
+/** Exclusive, expiring claims of agents on items. */
+@Module({
+  imports: [DatabaseModule, EventsModule, JobsModule, WorkspacesModule],
+  controllers: [LeaseWorkController, LeasesController],
+  providers: [DeadItems, LeaseClaims, LeaseExpiry, LeaseTypes, LeaseWaiters, LeasesService],
+})
+export class LeasesModule {}

@@ -1,0 +1,137 @@
+import { Injectable } from '@nestjs/common';
+import type { Principal } from '../common/access.js';
+import { newId } from '../common/identifiers.js';
+import { Forbidden, PreconditionRequired } from '../common/problem.js';
+import { Representation } from '../common/representation.js';
+import { TypeNotWritable, writableTypes } from '../common/scopes.js';
+import { assign, validated } from '../common/validation.pipe.js';
+import { PipelinedStatements } from '../database/pipelined-statements.js';
+import { Announcements } from '../events/announcements.js';
+import { formatCursor } from '../events/cursor.js';
+import { Epoch } from '../events/epoch.js';
+import { WriteCombiner } from '../events/write-combiner.js';
+import { UpdateItemRequest } from '../items/items.dto.js';
+import { LeaseLost } from '../items/items.errors.js';
+import { END_LEASES, type EndInput, EXTEND_LEASES, type ExtendInput } from './lease-changes.sql.js';
+import type { CancelRequest, EndedLease, ExtendedLease, FailRequest } from './leases.dto.js';
+import { AgentsOnly, LeaseNotFound } from './leases.errors.js';
+import { toEvents } from './leases.events.js';
+
+interface EndRow {
+  n: string;
+  /** Null where there is no such lease. */
+  allowed: string | null;
+  writable: string;
+  lacks_if_match: string;
+  work: string | null;
+  item: string | null;
+  events: string | null;
+}
+
+/** What becomes of leases. Each change is one statement that finds the lease as it is, or changes nothing. */
+@Injectable()
+export class LeasesService {
+  private readonly extensions: WriteCombiner<ExtendInput, { n: string; expires_at: string | null }>;
+  private readonly ends: WriteCombiner<EndInput, EndRow>;
+
+  constructor(
+    statements: PipelinedStatements,
+    announcements: Announcements,
+    private readonly epoch: Epoch,
+  ) {
+    this.extensions = new WriteCombiner(statements, EXTEND_LEASES, () => undefined);
+    this.ends = new WriteCombiner(statements, END_LEASES, (rows) =>
+      announcements.announce(rows.flatMap(({ events }) => toEvents(events)).sort((a, b) => a.seq - b.seq)),
+    );
+  }
+
+  /** @throws {LeaseLost} if the caller does not hold it any more */
+  async extend(caller: Principal, id: string, ttl: number): Promise<Representation<ExtendedLease>> {
+    refusePeople(caller);
+    const { expires_at: expiresAt } = await this.extensions.run({ id, principal_id: caller.id, ttl });
+    if (expiresAt === null) throw new LeaseLost();
+    return Representation.of({ id, expiresAt });
+  }
+
+  /**
+   * The work is done, and the item changed with that if there is a patch.
+   * @throws {LeaseLost} if the caller does not hold it any more; nothing was changed
+   * @throws {TypeNotWritable} @throws {PreconditionRequired} if there is a patch, and the workspace demands `If-Match`
+   */
+  async complete(
+    caller: Principal,
+    id: string,
+    patch: object | undefined,
+  ): Promise<Representation<EndedLease>> {
+    refusePeople(caller);
+    const change = patch && validated(assign(UpdateItemRequest, patch));
+    return this.end({
+      ...ending(caller, id, 'completed'),
+      ...(change && {
+        item_event_id: newId(),
+        type: change.type,
+        title: change.title,
+        data: change.data,
+        writable: writableTypes(caller),
+      }),
+    });
+  }
+
+  /** The work has failed: it is tried again later, or dead. @throws {LeaseLost} */
+  fail(
+    caller: Principal,
+    id: string,
+    { reason, retry = true }: FailRequest,
+  ): Promise<Representation<EndedLease>> {
+    refusePeople(caller);
+    return this.end({ ...ending(caller, id, 'failed'), reason, retry });
+  }
+
+  /** Gives the item back, for anybody to claim at once. It does not count as an attempt. @throws {LeaseLost} */
+  release(caller: Principal, id: string): Promise<Representation<EndedLease>> {
+    refusePeople(caller);
+    return this.end(ending(caller, id, 'released'));
+  }
+
+  /**
+   * Takes a lease from its holder, who is told at once; the item is dead then.
+   * @throws {LeaseNotFound} @throws {Forbidden} for a viewer
+   */
+  async cancel(
+    caller: Principal,
+    id: string,
+    { reason = 'cancelled' }: CancelRequest,
+  ): Promise<Representation<EndedLease>> {
+    try {
+      return await this.end({ ...ending(caller, id, 'cancelled'), reason });
+    } catch (error) {
+      throw error instanceof LeaseLost ? new LeaseNotFound() : error;
+    }
+  }
+
+  private async end(input: EndInput): Promise<Representation<EndedLease>> {
+    const row = await this.ends.run(input);
+    if (row.work === null) {
+      if (row.allowed === null) throw new LeaseLost();
+      if (row.allowed === 'false') throw new Forbidden();
+      if (row.writable === 'false') throw new TypeNotWritable();
+      throw new PreconditionRequired();
+    }
+    const seq = Math.max(...toEvents(row.events).map((event) => event.seq));
+    const item = row.item === null ? '' : `,"item":${row.item}`;
+    return new Representation(`${row.work.slice(0, -1)}${item}}`, {
+      cursor: formatCursor(this.epoch.current, seq),
+    });
+  }
+}
+
+const ending = (caller: Principal, id: string, outcome: EndInput['outcome']): EndInput => ({
+  id,
+  principal_id: caller.id,
+  event_id: newId(),
+  outcome,
+});
+
+function refusePeople({ agent }: Principal): void {
+  if (!agent) throw new AgentsOnly();
+}

@@ -1,0 +1,240 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { LeaseExpiry } from '../../src/leases/lease-expiry.js';
+import { type RunningAgent, startAgent } from '../support/agents.js';
+import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import { http } from '../support/http.js';
+import { claim, lease, type LeaseAnswer } from '../support/leases.js';
+import { createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
+import { closeSockets, connect } from '../support/sockets.js';
+import { until } from '../support/until.js';
+
+let app: TestApp;
+let other: Instance;
+let owner: Person;
+let [ada, bob]: RunningAgent[] = [];
+beforeAll(async () => {
+  app = await startAtrium({ LEASE_LIMIT: '20' });
+  other = await app.startSecondInstance();
+  owner = await registerUser(app);
+  ada = await startAgent(app, owner, ['leases', 'items:write', 'items:read']);
+  bob = await startAgent(app, owner, ['leases']);
+});
+afterEach(closeSockets);
+afterAll(() => app.stop());
+
+const ids = (leases: readonly LeaseAnswer[]) => leases.map(({ item }) => item.id);
+const newItem = (type: string, wish?: unknown): Promise<ItemAnswer> =>
+  createItem(owner, { type, data: wish === undefined ? {} : { lease: wish } });
+const elsewhere = ({ token }: RunningAgent) => ({ http: http(other, token) });
+/** Ends the time of a lease, by the database's clock. */
+const expire = ({ id }: { id: string }) =>
+  app.sql(`UPDATE lease_states SET due_at = now() - interval '1 ms' WHERE lease_id = $1`, [id]);
+const events = async (item: { id: string }) =>
+  (
+    await app.sql<{ type: string }>(`SELECT type FROM events WHERE subject = $1 ORDER BY seq`, [
+      `items/${item.id}`,
+    ])
+  ).map(({ type }) => type);
+
+describe('A claim', () => {
+  it('gives an item to one agent, with its version as the fence, and tells the stream', async () => {
+    const item = await newItem('plain');
+    const [held] = await claim(ada, 'plain');
+    expect(held).toMatchObject({ fence: 1, attempt: 1, item });
+    expect(await claim(bob, 'plain')).toEqual([]);
+    expect(await claim(elsewhere(bob), 'plain')).toEqual([]);
+    expect(await events(item)).toEqual(['item.created', 'lease.claimed']);
+  });
+
+  it('finds what was there before any agent worked on the type, and what came after, by every way', async () => {
+    const before = await newItem('late');
+    expect(ids(await claim(ada, 'late', { limit: 9 }))).toEqual([before.id]);
+    const made = await owner.http.post<{ results: { id: string }[] }>('/v1/items/batch', {
+      operations: [{ op: 'create', item: { title: 't', type: 'late', data: {} } }],
+    });
+    const turned = await newItem('something else');
+    await owner.http.patch(`/v1/items/${turned.id}`, { type: 'late' });
+    const gone = await newItem('late');
+    await owner.http.delete(`/v1/items/${gone.id}`);
+    expect(ids(await claim(ada, 'late', { limit: 9 }))).toEqual([made.body.results[0].id, turned.id]);
+    await owner.http.post(`/v1/items/${gone.id}/restore`);
+    expect(ids(await claim(ada, 'late', { limit: 9 }))).toEqual([gone.id]);
+  });
+
+  it('loses no item that is created while its type becomes one that agents work on', async () => {
+    const rounds = await Promise.all(
+      [1, 2, 3, 4].map(async (n) => {
+        const type = `race ${n}`;
+        const [items] = await Promise.all([
+          Promise.all(Array.from({ length: 4 }, () => newItem(type))),
+          claim(elsewhere(bob), type, { filter: { labels: { none: 'such' } } }),
+        ]);
+        const found = await app.sql(`SELECT item_id FROM lease_states WHERE type = $1`, [type]);
+        return [items.length, found.length];
+      }),
+    );
+    expect(rounds).toEqual(rounds.map(() => [4, 4]));
+  });
+
+  it('takes the most urgent first, what matches the labels, and nothing before its time', async () => {
+    const [low, high, middle] = [
+      await newItem('wish', { priority: -1 }),
+      await newItem('wish', { priority: 9, labels: { region: 'eu', zone: 'a' } }),
+      await newItem('wish', { priority: 'nonsense', labels: 3, notBefore: 'tomorrow' }),
+    ];
+    const later = await newItem('wish', { priority: 99, notBefore: '2999-01-01T00:00:00Z' });
+    expect(await claim(ada, 'wish', { filter: { labels: { region: 'us' } } })).toEqual([]);
+    expect(ids(await claim(ada, 'wish', { filter: { labels: { region: 'eu' } } }))).toEqual([high.id]);
+    expect(ids(await claim(ada, 'wish', { limit: 9 }))).toEqual([middle.id, low.id]);
+    await owner.http.patch(`/v1/items/${later.id}`, { data: { lease: { notBefore: null } } });
+    expect(ids(await claim(ada, 'wish'))).toEqual([later.id]);
+  });
+
+  it('shares among many at the same moment, at two instances: each item once', async () => {
+    const operations = Array.from({ length: 30 }, () => ({
+      op: 'create',
+      item: { title: 't', type: 'shared', data: {} },
+    }));
+    await owner.http.post('/v1/items/batch', { operations });
+    const agents = await Promise.all(Array.from({ length: 10 }, () => startAgent(app, owner, ['leases'])));
+    const found = await Promise.all(
+      agents.flatMap((agent) => [claim(agent, 'shared', { limit: 2 }), claim(elsewhere(agent), 'shared')]),
+    );
+    const claimed = found.flatMap(ids);
+    expect(new Set(claimed).size).toBe(claimed.length);
+    const rest = await Promise.all(agents.map((agent) => claim(agent, 'shared', { limit: 30 })));
+    expect(new Set([...claimed, ...rest.flatMap(ids)]).size).toBe(30);
+  });
+
+  it('is for agents with the scope, within their own workspace', async () => {
+    const stranger = await registerUser(app);
+    const theirs = await startAgent(app, stranger, ['leases']);
+    await newItem('mine');
+    expect(await claim(theirs, 'mine')).toEqual([]);
+    const [held] = await claim(ada, 'mine');
+    expect((await owner.http.post('/v1/leases', { types: ['mine'] })).status).toBe(403);
+    for (const thief of [bob, theirs]) {
+      const { status, body } = await lease(thief, held, 'complete');
+      expect([status, body.code]).toEqual([409, 'lease_lost']);
+    }
+    expect((await lease(stranger, held, 'cancel')).status).toBe(404);
+  });
+
+  it('holds no more than an agent may, and no more of a type than it allows, at two instances', async () => {
+    const carol = await startAgent(app, owner, ['leases']);
+    const operations = Array.from({ length: 40 }, (_, n) => ({
+      op: 'create',
+      item: { title: 't', type: n < 25 ? 'many' : 'few', data: {} },
+    }));
+    await owner.http.post('/v1/items/batch', { operations });
+    expect(await claim(carol, 'many', { limit: 50 })).toHaveLength(20);
+    expect(await claim(carol, 'many')).toEqual([]);
+    const limits = { type: 'few', concurrency: 3 };
+    expect((await owner.http.call('PUT', '/v1/leases/types', { json: limits })).status).toBe(200);
+    const dan = await startAgent(app, owner, ['leases']);
+    const found = await Promise.all(
+      [dan, elsewhere(dan), bob, elsewhere(bob)].map((agent) => claim(agent, 'few', { limit: 2 })),
+    );
+    expect(found.flat()).toHaveLength(3);
+    const [first] = found.flat();
+    const holder = (await lease(dan, first, 'complete')).status === 200 ? dan : bob;
+    if (holder === bob) expect((await lease(bob, first, 'complete')).status).toBe(200);
+    expect(await claim(dan, 'few', { limit: 2 })).toHaveLength(1);
+  });
+});
+
+describe('A claim that waits', () => {
+  it('gets a new item at once, whichever instance it was made at', async () => {
+    const waiting = claim(elsewhere(ada), 'awaited', { waitSeconds: 30 });
+    await until('somebody waits', async () => {
+      const found = await app.sql(`SELECT FROM lease_types WHERE type = 'awaited'`);
+      return found.length > 0;
+    });
+    const item = await newItem('awaited');
+    expect(ids(await waiting)).toEqual([item.id]);
+  });
+
+  it('gets what is given back, and what comes due by the clock', async () => {
+    await newItem('returned');
+    const [held] = await claim(ada, 'returned');
+    const waiting = claim(bob, 'returned', { waitSeconds: 30 });
+    expect((await lease(ada, held, 'release')).body).toMatchObject({ state: 'ready', attempt: 0 });
+    const [again] = await waiting;
+    expect(again).toMatchObject({ attempt: 1, item: { id: held.item.id } });
+    const soon = claim(ada, 'returned', { waitSeconds: 30 });
+    await newItem('returned', { notBefore: new Date(Date.now() + 700).toISOString() });
+    expect(await soon).toHaveLength(1);
+  });
+
+  it('ends empty when its time is over', async () => {
+    expect(await claim(ada, 'nothing', { waitSeconds: 1 })).toEqual([]);
+  });
+});
+
+describe('A lease that has expired', () => {
+  it('is claimed by the next at once; whoever had it can do nothing more under it', async () => {
+    const item = await newItem('slow');
+    const [old] = await claim(ada, 'slow');
+    await expire(old);
+    const [held] = await claim(bob, 'slow');
+    expect(held).toMatchObject({ attempt: 2, item: { id: item.id } });
+    for (const [action, body] of [
+      ['extend', { ttlSeconds: 60 }],
+      ['complete', { patch: { title: 'stale' } }],
+      ['fail', { reason: 'x' }],
+      ['release', undefined],
+    ] as const)
+      expect((await lease(ada, old, action, body)).body.code).toBe('lease_lost');
+    expect((await lease(bob, held, 'complete')).body).toMatchObject({ state: 'done', attempt: 2 });
+    expect(await events(item)).toEqual([
+      'item.created',
+      'lease.claimed',
+      'lease.expired',
+      'lease.claimed',
+      'lease.completed',
+    ]);
+    expect((await owner.http.get<ItemAnswer>(`/v1/items/${item.id}`)).body.title).toBe('A task');
+  });
+
+  it('lives on when it is extended, and is never shortened', async () => {
+    await newItem('long');
+    const [held] = await claim(ada, 'long', { ttlSeconds: 60 });
+    const extend = async (ttlSeconds: number) =>
+      Date.parse((await lease<{ expiresAt: string }>(ada, held, 'extend', { ttlSeconds })).body.expiresAt);
+    const longer = await extend(600);
+    expect(longer).toBeGreaterThan(Date.parse(held.expiresAt));
+    expect(await extend(1)).toBe(longer);
+  });
+
+  it('is told to the stream by a job, and is dead when it was tried too often', async () => {
+    await owner.http.call('PUT', '/v1/leases/types', { json: { type: 'deadly', attempts: 2 } });
+    const item = await newItem('deadly');
+    for (const attempt of [1, 2]) {
+      const [held] = await claim(bob, 'deadly');
+      expect(held.attempt).toBe(attempt);
+      await expire(held);
+      await app.nest.get(LeaseExpiry).run();
+    }
+    expect(await claim(ada, 'deadly')).toEqual([]);
+    expect((await events(item)).slice(-3)).toEqual(['lease.expired', 'lease.claimed', 'lease.dead']);
+  });
+});
+
+describe('A lease that somebody cancels', () => {
+  it('is lost to its agent, which hears it in its own room', async () => {
+    await newItem('unwanted');
+    const [held] = await claim(bob, 'unwanted');
+    const socket = await connect(app, { token: bob.token });
+    await socket.join(`agents/${bob.agent.id}`);
+    const { status, body } = await lease(owner, held, 'cancel', { reason: 'not needed' });
+    expect([status, body.state, body.reason]).toEqual([200, 'dead', 'not needed']);
+    const [told] = await socket.received(`agents/${bob.agent.id}`, 1);
+    expect(told.event).toMatchObject({
+      type: 'agent.lease_cancelled',
+      principal: owner.user.id,
+      data: { id: held.id, itemId: held.item.id },
+    });
+    expect((await lease(bob, held, 'complete')).body.code).toBe('lease_lost');
+    expect((await lease(owner, held, 'cancel')).status).toBe(404);
+  });
+});
