@@ -1,6 +1,7 @@
 import { rfc3339Sql } from '../common/rfc3339.js';
 import { APPEND_CTES } from '../events/append.sql.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
+import { tooLarge } from '../items/items.errors.js';
 import { ITEM_UPDATED, itemEventData, itemRoomSql } from '../items/items.events.js';
 import { maySql } from '../workspaces/permissions.js';
 import { AGENT_LEASE_CANCELLED, appendedEvents, LEASE_DEAD, leaseEventData } from './leases.events.js';
@@ -59,6 +60,7 @@ const isWritable = (type: string): string => `(t.writable IS NULL OR ${type} = A
 /** Ends leases, however; with the change of the item that comes with it, or not at all. */
 export const END_LEASES: CombinableWrite<EndInput> = {
   keyOf: (input) => input.id,
+  refusal: tooLarge,
   statement: {
     name: 'leases.end',
     text: `

@@ -19,6 +19,7 @@ const units: [ending: string, unit: RegExp][] = [
   ['_PER_MINUTE', /\bper minute\b/],
   ['_PER_PRINCIPAL', /\bmany sockets\b/],
   ['_PER_ADDRESS', /\bmany sockets\b/],
+  ['LEASE_LIMIT', /\bmany leases\b/],
   ['_RATE', /\bper second\b/],
   ['PORT', /\bTCP port\b/],
 ];
