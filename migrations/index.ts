@@ -18,6 +18,7 @@ import { ItemVersions1764800100000 } from './1764800100000-item-versions.js';
 import { Agents1764900000000 } from './1764900000000-agents.js';
 import { AgentEnrolment1764900100000 } from './1764900100000-agent-enrolment.js';
 import { Leases1765000000000 } from './1765000000000-leases.js';
+import { AgentPresences1765000100000 } from './1765000100000-agent-presences.js';
 import { ItemSize1765100000000 } from './1765100000000-item-size.js';
 
 /** Every migration, in order. */
@@ -42,5 +43,6 @@ export const migrations = [
   Agents1764900000000,
   AgentEnrolment1764900100000,
   Leases1765000000000,
+  AgentPresences1765000100000,
   ItemSize1765100000000,
 ];

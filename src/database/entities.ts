@@ -16,6 +16,7 @@ import { Item } from '../items/item.entity.js';
 import { ItemVersion } from '../items/item-version.entity.js';
 import { PurgedItem } from '../items/purged-item.entity.js';
 import { TrashedItem } from '../items/trashed-item.entity.js';
+import { AgentPresence } from '../leases/agent-presence.entity.js';
 import { LeaseState } from '../leases/lease-state.entity.js';
 import { LeaseType } from '../leases/lease-type.entity.js';
 import { Passkey } from '../mfa/passkey.entity.js';
@@ -61,6 +62,7 @@ export const entities = [
   AgentEnrolmentToken,
   UsedAssertion,
   DeviceAuthorization,
+  AgentPresence,
   LeaseState,
   LeaseType,
   IdempotencyKey,

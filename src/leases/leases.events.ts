@@ -5,6 +5,9 @@ export const LEASE_CLAIMED = 'lease.claimed';
 export const LEASE_EXPIRED = 'lease.expired';
 export const LEASE_DEAD = 'lease.dead';
 export const LEASE_RETRIED = 'lease.retried';
+export const AGENT_ONLINE = 'agent.online';
+export const AGENT_OFFLINE = 'agent.offline';
+export const AGENT_LOST = 'agent.lost';
 /** In the agent's own room, so that it stops at once. */
 export const AGENT_LEASE_CANCELLED = 'agent.lease_cancelled';
 

@@ -1,9 +1,12 @@
 import { Module } from '@nestjs/common';
+import { AgentsModule } from '../agents/agents.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { WorkspacesModule } from '../workspaces/workspaces.module.js';
 import { DeadItems } from './dead-items.js';
+import { Heartbeats } from './heartbeats.js';
+import { HeartbeatsController } from './heartbeats.controller.js';
 import { LeaseClaims } from './lease-claims.js';
 import { LeaseExpiry } from './lease-expiry.js';
 import { LeaseTypes } from './lease-types.js';
@@ -14,8 +17,8 @@ import { LeasesService } from './leases.service.js';
 
 /** Exclusive, expiring claims of agents on items. */
 @Module({
-  imports: [DatabaseModule, EventsModule, JobsModule, WorkspacesModule],
-  controllers: [LeaseWorkController, LeasesController],
-  providers: [DeadItems, LeaseClaims, LeaseExpiry, LeaseTypes, LeaseWaiters, LeasesService],
+  imports: [AgentsModule, DatabaseModule, EventsModule, JobsModule, WorkspacesModule],
+  controllers: [HeartbeatsController, LeaseWorkController, LeasesController],
+  providers: [DeadItems, Heartbeats, LeaseClaims, LeaseExpiry, LeaseTypes, LeaseWaiters, LeasesService],
 })
 export class LeasesModule {}
