@@ -92,7 +92,8 @@ export async function startAgent(
 }
 
 /** That an answer says a scope is missing, as RFC 6750 has it. */
-export const lacksScope = ({ status, headers, body }: Answer<ProblemAnswer>): boolean =>
+export const lacksScope = ({ status, headers, text }: Answer<ProblemAnswer>): boolean =>
   status === 403 &&
-  body.code === 'insufficient_scope' &&
+  // An answer to HEAD has no body.
+  (text === '' || (JSON.parse(text) as ProblemAnswer).code === 'insufficient_scope') &&
   /error="insufficient_scope"/.test(headers.get('www-authenticate') ?? '');
