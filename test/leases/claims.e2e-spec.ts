@@ -176,6 +176,8 @@ describe('A lease that has expired', () => {
     const item = await newItem('slow');
     const [old] = await claim(ada, 'slow');
     await expire(old);
+    for (const action of ['complete', 'release'])
+      expect((await lease(ada, old, action)).body.code).toBe('lease_lost');
     const [held] = await claim(bob, 'slow');
     expect(held).toMatchObject({ attempt: 2, item: { id: item.id } });
     for (const [action, body] of [
