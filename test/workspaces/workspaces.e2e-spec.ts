@@ -120,6 +120,16 @@ describe('Deleting a workspace', () => {
     await app.sql('INSERT INTO purged_items (workspace_id, id) VALUES ($1, $1)', [workspace.id]);
     await ada.http.post('/v1/rooms', { name: 'Talk', visibility: 'private', workspaceId: workspace.id });
     await ada.http.post(`${path(workspace)}/invitations`, { email: 'x@example.com', role: 'viewer' });
+    await app.sql(`INSERT INTO lease_types (workspace_id, type) VALUES ($1, 'task')`, [workspace.id]);
+    await app.sql(`INSERT INTO lease_states (item_id, workspace_id, type) VALUES ($2, $1, 'task')`, [
+      workspace.id,
+      item.id,
+    ]);
+    await app.sql(
+      `INSERT INTO item_imports (id, workspace_id, format, dry_run, created_by)
+       VALUES (gen_random_uuid(), $1, 'csv', true, $2)`,
+      [workspace.id, ada.user.id],
+    );
     const enrolment = { kind: 'robot', workspaceId: workspace.id };
     expect((await ada.http.post('/v1/agents/enrolment-tokens', enrolment)).status).toBe(201);
     expect((await ada.http.delete(confirming(workspace))).status).toBe(204);
@@ -133,6 +143,10 @@ describe('Deleting a workspace', () => {
       rows('purged_items', 'workspace_id', workspace.id),
       rows('agents', 'workspace_id', workspace.id),
       rows('agent_enrolment_tokens', 'workspace_id', workspace.id),
+      rows('agent_presences', 'workspace_id', workspace.id),
+      rows('item_imports', 'workspace_id', workspace.id),
+      rows('lease_states', 'workspace_id', workspace.id),
+      rows('lease_types', 'workspace_id', workspace.id),
       rows('events', 'stream_id', workspace.id),
       rows('rooms', 'workspace_id', workspace.id),
       rows('room_members', 'workspace_id', workspace.id),
@@ -147,12 +161,16 @@ describe('Deleting a workspace', () => {
     // A new table with things of workspaces must be looked at above.
     expect(columns.map(({ name }) => name)).toEqual([
       'agent_enrolment_tokens.workspace_id',
+      'agent_presences.workspace_id',
       'agents.workspace_id',
       'audit_entries.workspace_id',
       'events.stream_id',
       'invitations.workspace_id',
+      'item_imports.workspace_id',
       'item_versions.workspace_id',
       'items.workspace_id',
+      'lease_states.workspace_id',
+      'lease_types.workspace_id',
       'memberships.workspace_id',
       'purged_items.workspace_id',
       'room_members.workspace_id',
