@@ -1,32 +1,25 @@
-import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { formatCursor, parseCursor } from '../events/cursor.js';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
-import { EventsGoneError } from '../events/events-gone.js';
 import type { FollowedStream } from '../events/followed-stream.js';
 import type { StreamEvent } from '../events/stream-event.js';
 import { type ResetReason, StreamTail } from '../events/stream-tail.js';
-import { nextPageEvents, PAGE_BYTES, Streams } from '../events/streams.js';
 import { type AccessChange, accessChange } from '../workspaces/workspaces.events.js';
-import { CloseCode } from './close-codes.js';
+import { CatchUp, type Start } from './catch-up.js';
 import { isHeardInWorkspace, Room, Subscription, workspaceRoom } from './room.js';
 import type { RoomAccessChange, RoomGrant } from './room-authoriser.js';
 import { RoomDirectory } from './room-directory.js';
 import { type Present, RoomPresence } from './room-presence.js';
-import { InvalidCursor } from './rooms.errors.js';
 import type { Subscriber } from './subscriber.js';
 import { oncePerWire } from './wire.js';
 
 const NONE: ReadonlyMap<string, Subscription> = new Map();
 
 /** What a subscriber learns when it has joined. */
-export interface Joined extends Present {
+export interface Joined extends Present, Omit<Start, 'position'> {
   readonly room: string;
   /** Everything after it follows. */
   readonly cursor: string;
-  /** Whether every event after the cursor that was asked for follows. */
-  readonly recovered: boolean;
-  /** Why not; then the state must be fetched anew. */
-  readonly reason?: 'epoch_changed' | 'cursor_ahead' | 'cursor_too_old';
 }
 
 /**
@@ -36,14 +29,13 @@ export interface Joined extends Present {
  */
 @Injectable()
 export class RoomHub implements OnModuleInit {
-  private readonly logger = new Logger(RoomHub.name);
   private readonly rooms = new Map<string, Room>();
   /** The rooms of each subscriber, by name. */
   private readonly subscriptions = new Map<Subscriber, Map<string, Subscription>>();
 
   constructor(
     private readonly tail: StreamTail,
-    private readonly streams: Streams,
+    private readonly catchUp: CatchUp,
     private readonly epoch: Epoch,
     private readonly directory: RoomDirectory,
     private readonly presence: RoomPresence,
@@ -75,7 +67,7 @@ export class RoomHub implements OnModuleInit {
     const stream = await this.tail.follow(streamId);
     let watched = false;
     try {
-      const from = await this.resolve(stream, after);
+      const from = await this.catchUp.resolve(stream, after);
       await this.presence.open(name);
       watched = true;
       // Somebody lost a right between the decision and where the stream is now; it may be the one who joins. From
@@ -103,7 +95,7 @@ export class RoomHub implements OnModuleInit {
 
   /** Begins to deliver to a new subscription. */
   start(subscription: Subscription): void {
-    void this.catchUp(subscription);
+    void this.catchUp.run(subscription, (code) => this.putOutOne(subscription, code));
   }
 
   leave(subscription: Subscription): void {
@@ -198,7 +190,7 @@ export class RoomHub implements OnModuleInit {
     for (const room of rooms) {
       for (const subscription of [...room.members].filter(concerns)) {
         if (room.live.has(subscription) || subscription.position >= seq - 1) {
-          this.putOut([room], code, (one) => one === subscription);
+          this.putOutOne(subscription, code);
         } else {
           subscription.ending ??= { seq, code };
           this.presence.exit(subscription);
@@ -209,6 +201,10 @@ export class RoomHub implements OnModuleInit {
 
   private roomsOf(stream: FollowedStream): Room[] {
     return [...this.rooms.values()].filter((room) => room.stream === stream);
+  }
+
+  private putOutOne(subscription: Subscription, code: string): void {
+    this.putOut([subscription.room], code, (one) => one === subscription);
   }
 
   private putOut(
@@ -240,7 +236,7 @@ export class RoomHub implements OnModuleInit {
   private setBack(subscription: Subscription, position: number): void {
     subscription.room.live.delete(subscription);
     subscription.position = position;
-    void this.catchUp(subscription);
+    this.start(subscription);
   }
 
   private remember(subscription: Subscription): void {
@@ -248,92 +244,5 @@ export class RoomHub implements OnModuleInit {
     const others = this.subscriptions.get(subscriber);
     if (others) others.set(room.name, subscription);
     else this.subscriptions.set(subscriber, new Map([[room.name, subscription]]));
-  }
-
-  /** Where a joining subscriber starts. */
-  private async resolve(
-    stream: FollowedStream,
-    after: string | undefined,
-  ): Promise<{ position: number } & Pick<Joined, 'recovered' | 'reason'>> {
-    if (after === undefined) return { position: stream.position, recovered: false };
-    const cursor = parseCursor(after);
-    if (!cursor) throw new InvalidCursor();
-    if (cursor.epoch !== this.epoch.current)
-      return { position: stream.position, recovered: false, reason: 'epoch_changed' };
-    if (cursor.seq > stream.position) await this.tail.catchUp(stream);
-    if (cursor.seq > stream.position)
-      return { position: stream.position, recovered: false, reason: 'cursor_ahead' };
-    // What is at hand is kept; of the rest the database must say.
-    if (!stream.since(cursor.seq)) {
-      const [{ minSeq }] = await this.streams.heads([stream.id]);
-      if (cursor.seq + 1 < minSeq)
-        return { position: stream.position, recovered: false, reason: 'cursor_too_old' };
-    }
-    return { position: cursor.seq, recovered: true };
-  }
-
-  private async catchUp(subscription: Subscription): Promise<void> {
-    const { subscriber, room } = subscription;
-    try {
-      for (;;) {
-        await subscriber.whenDrained();
-        if (!subscription.active || !subscriber.isOpen) return;
-        const { ending } = subscription;
-        if (ending && subscription.position >= ending.seq - 1) {
-          this.putOut([room], ending.code, (one) => one === subscription);
-          return;
-        }
-        const recent = room.stream.since(subscription.position);
-        if (!recent) {
-          await this.sendPage(subscription);
-        } else if (this.sendWhatFits(subscription, recent)) {
-          room.live.add(subscription);
-          return;
-        }
-      }
-    } catch (error) {
-      if (!subscription.active) return;
-      if (error instanceof EventsGoneError) {
-        this.putOut([room], 'cursor_too_old', (one) => one === subscription);
-        return;
-      }
-      this.logger.warn(`Cannot catch up in ${room.name}: ${(error as Error).message}`);
-      subscriber.close(CloseCode.TOO_SLOW, 'resume from the cursor');
-    }
-  }
-
-  /** Reads and sends the next page after the subscription's position. */
-  private async sendPage(subscription: Subscription): Promise<void> {
-    const { subscriber, room, position, pageEvents } = subscription;
-    const known = room.stream.position;
-    const bytes = Math.min(PAGE_BYTES, subscriber.lagBytes); // no more than can be sent at once
-    const events = room.isWorkspace
-      ? await this.streams.read(room.stream.id, position, pageEvents, bytes)
-      : await this.streams.readSubject(room.stream.id, room.name, position, pageEvents, bytes);
-    if (!subscription.active) return;
-    // The database may be ahead: what this instance has not handed on yet will come to all, when its turn comes.
-    const due = events.filter(({ seq }) => seq <= room.stream.position);
-    const sentAll = this.sendWhatFits(subscription, due);
-    if (sentAll && due.length < events.length) subscription.position = room.stream.position;
-    // The end of a room's own events says that there are none up to what was known before the question.
-    else if (events.length === 0) subscription.position = Math.max(position, known);
-    subscription.pageEvents = nextPageEvents(Math.max(events.length, 1));
-  }
-
-  /**
-   * Sends events, and moves the position, until the reader lags.
-   * @returns whether all were sent
-   */
-  private sendWhatFits(subscription: Subscription, events: readonly StreamEvent[]): boolean {
-    const { subscriber, room } = subscription;
-    const frames = room.framesOn(subscriber.wire);
-    for (const event of events) {
-      const last = (subscription.ending?.seq ?? Infinity) - 1;
-      if (event.seq > last) subscription.position = last;
-      if (subscriber.isLagging || event.seq > last) return false;
-      if (room.includes(event)) subscriber.send(frames.of(event));
-      subscription.position = event.seq;
-    }
-    return true;
   }
 }

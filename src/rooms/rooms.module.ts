@@ -4,6 +4,7 @@ import { BusModule } from '../bus/bus.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
+import { CatchUp } from './catch-up.js';
 import { Connections } from './connections.js';
 import { EphemeralMessages } from './ephemeral-messages.js';
 import { EventStreams } from './event-streams.js';
@@ -22,6 +23,7 @@ import { RoomsService } from './rooms.service.js';
   imports: [BusModule, DatabaseModule, DiscoveryModule, EventsModule, SessionsModule],
   controllers: [EventsController],
   providers: [
+    CatchUp,
     Connections,
     EphemeralMessages,
     PresenceStore,
