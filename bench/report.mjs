@@ -6,6 +6,12 @@ export function median(list) {
   return ascending.length % 2 === 1 ? ascending[middle] : (ascending[middle - 1] + ascending[middle]) / 2;
 }
 
+/** Of a list in any order. */
+export function percentile(list, percent) {
+  const ascending = [...list].sort((a, b) => a - b);
+  return ascending[Math.min(ascending.length - 1, Math.floor((ascending.length * percent) / 100))];
+}
+
 const TARGETS = { get: 60, list: 60, post: 100, patch: 90, saturation: 75 };
 const LABELS = {
   get: 'GET an item',
