@@ -85,10 +85,7 @@ export class CustomRoomsService implements OnModuleInit {
       const answer = await written(manager, id);
       return { answer, events: [roomEvent(ROOM_CREATED, caller.id, answer)] };
     };
-    const created = await this.appending.run(work, (manager, done) =>
-      this.kept.keep(manager, caller, represent(done)),
-    );
-    return represent(created);
+    return represent(await this.appending.run(work, this.kept.last(caller, represent)));
   }
 
   /** @throws {CustomRoomNotFound} */

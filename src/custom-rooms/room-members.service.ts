@@ -113,10 +113,8 @@ export class RoomMembersService implements OnModuleInit {
       const events = [roomMemberEvent(ROOM_MEMBER_ADDED, caller.id, room, answer)];
       return { answer, events, takesAccess: silences(role) };
     };
-    const appended = await this.appending.run(work, (manager, done) =>
-      this.kept.keep(manager, caller, this.represent(done)),
-    );
-    return this.represent(appended);
+    const represent = (done: Appended<RoomMemberRow>) => this.represent(done);
+    return represent(await this.appending.run(work, this.kept.last(caller, represent)));
   }
 
   /**

@@ -8,7 +8,7 @@ import { Epoch } from '../events/epoch.js';
 import { cloudEventJson } from '../events/stream-event.js';
 import { KeptAnswers } from '../idempotency/kept-answers.js';
 import type { CloudEventResponse } from '../rooms/events.dto.js';
-import { type Published, Publisher, type PublishOptions } from '../rooms/publisher.js';
+import { type Published, Publisher } from '../rooms/publisher.js';
 import type { PublishRequest } from '../rooms/rooms.dto.js';
 import type { Caller } from '../workspaces/requires.js';
 import { CustomRoomNotFound, MessageTooLarge } from './custom-rooms.errors.js';
@@ -40,8 +40,8 @@ export class RoomMessagesService {
     const { frameLimitBytes } = this.config.sockets;
     if (Buffer.byteLength(JSON.stringify(data)) > frameLimitBytes) throw new MessageTooLarge(frameLimitBytes);
     const message = { room: customRoom(roomId), type, data, durable };
-    const last: PublishOptions['last'] = (manager, done) => this.kept.keep(manager, caller, represent(done));
-    return represent(await this.publisher.publish(caller, message, caller.claim && { last }));
+    const last = this.kept.last(caller, represent);
+    return represent(await this.publisher.publish(caller, message, { last }));
   }
 
   /**

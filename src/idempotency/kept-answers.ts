@@ -26,4 +26,17 @@ export class KeptAnswers {
     const kept = await manager.query<unknown[]>(KEEP_ANSWER, values);
     if (kept.length === 0) throw new IdempotencyInProgress();
   }
+
+  /**
+   * {@link keep} as the last step of a transaction that is still to be run; nothing for a request without a key, which
+   * so costs nothing.
+   * @param represent what the transaction has done, as the answer
+   */
+  last<Done>(
+    caller: Principal,
+    represent: (done: Done) => Representation<unknown>,
+    status?: number,
+  ): ((manager: EntityManager, done: Done) => Promise<void>) | undefined {
+    return caller.claim && ((manager, done) => this.keep(manager, caller, represent(done), status));
+  }
 }

@@ -8,7 +8,7 @@ import { Forbidden, PreconditionRequired } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
 import { requireWritable } from '../common/scopes.js';
 import { AtriumConfig } from '../config/config.js';
-import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
+import { type Appended, type Appending, AppendingTransactions } from '../events/appending-transactions.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
 import type { NewEvent } from '../events/event-appends.js';
@@ -80,16 +80,9 @@ export class ItemBatches {
       new Representation(`{"results":[${answer.map(({ result }) => result).join(',')}]}`, {
         cursor: this.cursorOf(events),
       });
-    const work = async (manager: EntityManager) => {
-      const state = await BatchState.read(manager, caller, operations, this.limitBytes);
-      const answer = operations.map((operation, n) => BatchFailed.at(n, '', () => state.step(operation, n)));
-      await written(state.write(manager));
-      return { answer, events: answer.map(({ event }) => event) };
-    };
-    const done = await this.appending.run(work, (manager, appended) =>
-      this.kept.keep(manager, caller, represent(appended), 200),
-    );
-    return represent(done);
+    const work = (manager: EntityManager) =>
+      this.write(manager, caller, operations, (n, step) => BatchFailed.at(n, '', step));
+    return represent(await this.appending.run(work, this.kept.last(caller, represent, 200)));
   }
 
   /**
@@ -101,22 +94,27 @@ export class ItemBatches {
     item: CreateItemRequest,
   ): Promise<Representation<ItemResponse>> {
     const operation = { op: 'create', item } as const;
-    const represent = ({ answer, events }: Appended<Step>): Representation<ItemResponse> =>
-      new Representation(answer.item, {
+    const represent = ({ answer: [{ item: json, id }], events }: Appended<Step[]>) =>
+      new Representation<ItemResponse>(json, {
         version: 1,
         cursor: this.cursorOf(events),
-        location: `/v1/items/${answer.id}`,
+        location: `/v1/items/${id}`,
       });
-    const work = async (manager: EntityManager) => {
-      const state = await BatchState.read(manager, caller, [operation], this.limitBytes);
-      const answer = state.step(operation, 0);
-      await written(state.write(manager));
-      return { answer, events: [answer.event] };
-    };
-    const done = await this.appending.run(work, (manager, appended) =>
-      this.kept.keep(manager, caller, represent(appended)),
-    );
-    return represent(done);
+    const work = (manager: EntityManager) => this.write(manager, caller, [operation], (_, step) => step());
+    return represent(await this.appending.run(work, this.kept.last(caller, represent)));
+  }
+
+  /** @param at does a step for the operation of that number, and says so if it fails */
+  private async write(
+    manager: EntityManager,
+    caller: Caller<'items:write'>,
+    operations: readonly BatchOperation[],
+    at: (n: number, step: () => Step) => Step,
+  ): Promise<Appending<Step[]>> {
+    const state = await BatchState.read(manager, caller, operations, this.limitBytes);
+    const answer = operations.map((operation, n) => at(n, () => state.step(operation, n)));
+    await written(state.write(manager));
+    return { answer, events: answer.map(({ event }) => event) };
   }
 
   /** Where the events have brought their stream, if it is one. */

@@ -55,7 +55,7 @@ export interface PublishOptions {
   /** Told of a grant that had to be asked for. */
   readonly renewed?: (grant: RoomGrant) => void;
   /** What must stand or fall with a message that is kept. */
-  readonly last?: (manager: EntityManager, published: Published) => Promise<void>;
+  readonly last?: ((manager: EntityManager, published: Published) => Promise<void>) | undefined;
 }
 
 /** Says things in rooms: the one way for sockets and for requests, so that both give the same event. */

@@ -171,10 +171,7 @@ export class InvitationsService {
         version: Number(row.version),
         cursor: formatCursor(this.epoch.current, events[0].seq),
       });
-    const accepted = await this.appending.run(work, (manager, done) =>
-      this.kept.keep(manager, principal, represent(done), 200),
-    );
-    return represent(accepted);
+    return represent(await this.appending.run(work, this.kept.last(principal, represent, 200)));
   }
 
   /** Uses an invitation up, with the account and the workspace locked: of several who try at once, one succeeds. */
