@@ -3,7 +3,6 @@ import { postForm } from '../support/agents.js';
 import { startAtrium, type TestApp } from '../support/app.js';
 import { Chromium, chromiumPath } from '../support/chromium.js';
 import { PASSWORD, registerUser } from '../support/people.js';
-import { until } from '../support/until.js';
 
 const GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
@@ -32,12 +31,11 @@ describe('The page for devices, in a real browser', () => {
       { client_id: 'atrium-device', scope: 'items:read', agent_name: '<b>Camera</b>' },
     );
     const page = `${app.url}/device?user_code=${codes.user_code}`;
-    browser = await Chromium.open(chromiumPath ?? '', page);
-    const { evaluate } = { evaluate: browser.evaluate.bind(browser) };
+    const shown = await Chromium.open(chromiumPath ?? '', page);
+    browser = shown;
+    const evaluate = shown.evaluate.bind(shown);
     const isShown = (form: string) =>
-      until(`${form} is shown`, () =>
-        evaluate<boolean>(`document.getElementById('${form}')?.hidden === false`),
-      );
+      shown.becomesTrue(`${form} is shown`, `document.getElementById('${form}')?.hidden === false`);
     const submit = (form: string, values: Readonly<Record<string, string>> = {}) =>
       evaluate(`(() => {
         const form = document.getElementById('${form}');
@@ -52,8 +50,9 @@ describe('The page for devices, in a real browser', () => {
     await isShown('decide');
     expect(await evaluate('document.getElementById("device").textContent')).toBe('<b>Camera</b> (device)');
     await submit('decide');
-    await until('it says so', () =>
-      evaluate<boolean>('document.getElementById("message").textContent.includes("is connected")'),
+    await shown.becomesTrue(
+      'it says so',
+      'document.getElementById("message").textContent.includes("is connected")',
     );
     const { status } = await postForm(app, '/oauth/token', {
       grant_type: GRANT,

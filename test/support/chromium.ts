@@ -74,10 +74,19 @@ export class Chromium {
       },
     });
     // The target is there before its page is.
-    await until('the page is loaded', () =>
-      chromium.evaluate<boolean>(`document.readyState === 'complete' && 'PublicKeyCredential' in globalThis`),
-    );
+    const loaded = `document.readyState === 'complete' && 'PublicKeyCredential' in globalThis`;
+    await chromium.becomesTrue('the page is loaded', loaded);
     return chromium;
+  }
+
+  /** Waits for a condition of the page, also while it is being loaded and scripts have nowhere to run. */
+  async becomesTrue(what: string, expression: string): Promise<void> {
+    await until(what, () =>
+      this.evaluate<boolean>(expression).catch((error: unknown) => {
+        if (error instanceof Error && /execution context|navigated/i.test(error.message)) return false;
+        throw error;
+      }),
+    );
   }
 
   /** Evaluates a script in the page. @returns what its promise gave, as JSON */
