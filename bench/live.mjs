@@ -229,6 +229,9 @@ try {
   if (only.has('idle')) for (const server of [same, plain]) await measureIdle(server);
   if (only.has('storm')) await measureStorm(same, MISSED);
   if (only.has('storm')) await measureStorm(plain, 0);
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
 } finally {
   await cleanUp();
 }
