@@ -15,7 +15,7 @@ import { sign } from './tokens.mjs';
 
 const { values: options } = parseArgs({
   options: {
-    sockets: { type: 'string', default: '9000' },
+    sockets: { type: 'string', default: '10000' },
     storm: { type: 'string', default: '5000' },
     only: { type: 'string', default: 'delivery,idle,storm' },
     /** Writes a second, and for how long, of the first measurement. */
@@ -34,6 +34,7 @@ const room = (user) => `workspaces/${workspaceId(user)}`;
 /** Events that each reader of the storm has missed. */
 const MISSED = 10;
 const AT_ONCE = 500;
+const WRITERS = 32;
 const pause = (ms) => new Promise((go) => setTimeout(go, ms));
 const now = () => performance.timeOrigin + performance.now();
 
@@ -92,7 +93,7 @@ async function enter(server, user, { after, took = () => undefined } = {}) {
 }
 
 /** Runs `work` for each number below `count`, so many at once. */
-async function each(count, work) {
+async function each(count, work, atOnce = AT_ONCE) {
   const results = [];
   let next = 0;
   const walk = async () => {
@@ -101,7 +102,7 @@ async function each(count, work) {
       results[n] = await work(n);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, walk));
+  await Promise.all(Array.from({ length: atOnce }, walk));
   return results;
 }
 
@@ -118,7 +119,10 @@ function post(server, user, title) {
     method: 'POST',
     headers: { Authorization: `Bearer ${token(user)}`, 'Content-Type': 'application/json' },
     body: JSON.stringify({ title, type: 'task', data: { n: 1 }, workspaceId: workspaceId(user) }),
-  }).then((answer) => answer.arrayBuffer());
+  }).then(async (answer) => {
+    if (answer.status !== 201) throw new Error(`POST answered ${answer.status}: ${await answer.text()}`);
+    await answer.arrayBuffer();
+  });
 }
 
 const quantile = (list, q) => [...list].sort((a, b) => a - b)[Math.floor(q * (list.length - 1))];
@@ -188,7 +192,7 @@ async function measureStorm(server, missed) {
   const entered = await each(count, (n) => enter(server, n % USERS));
   await leave(entered);
   // At the instance itself, a few at a time.
-  if (missed > 0) await each(USERS * missed, (n) => post(server, n % USERS, `Missed ${n}`));
+  if (missed > 0) await each(USERS * missed, (n) => post(server, n % USERS, `Missed ${n}`), WRITERS);
   const started = performance.now();
   let wrong = 0;
   const again = await each(count, async (n) => {

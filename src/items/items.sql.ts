@@ -1,7 +1,7 @@
 import type { Statement } from '../database/pipelined-statements.js';
 import { APPEND_CTES } from '../events/append.sql.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
-import { maySql } from '../workspaces/permissions.js';
+import { maySql, membershipOf } from '../workspaces/permissions.js';
 import { tooLarge } from './items.errors.js';
 import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, itemEventData, itemRoomSql } from './items.events.js';
 
@@ -109,8 +109,7 @@ export const CREATE_ITEMS: CombinableWrite<CreateInput> = {
     ),
     allowed AS MATERIALIZED (
       SELECT t.n, m.workspace_id, m.role FROM input t
-      JOIN memberships m ON m.principal_id = t.principal_id
-        AND m.workspace_id = ${workspace('t.workspace_id', 't.principal_id')}
+      CROSS JOIN ${membershipOf(workspace('t.workspace_id', 't.principal_id'), 't.principal_id')} m
     ),
     written AS (
       INSERT INTO items (id, workspace_id, type, title, data, created_by, updated_by)
@@ -155,8 +154,8 @@ export const current = (table: 'items' | 'trashed_items'): string => `current AS
       SELECT t.n, i.id, i.version, i.type, m.role, ws.require_if_match AND NOT t.conditional AS lacks_if_match
       FROM input t
       JOIN ${table} i ON i.id = t.id
-      JOIN memberships m ON m.workspace_id = i.workspace_id AND m.principal_id = t.principal_id
-      JOIN workspaces ws ON ws.id = i.workspace_id
+      CROSS JOIN ${membershipOf('i.workspace_id', 't.principal_id')} m
+      CROSS JOIN LATERAL (SELECT w.require_if_match FROM workspaces w WHERE w.id = i.workspace_id LIMIT 1) ws
       ORDER BY i.id FOR NO KEY UPDATE OF i
     )`;
 
