@@ -2,7 +2,7 @@ import { rfc3339Sql } from '../common/rfc3339.js';
 import type { Statement } from '../database/pipelined-statements.js';
 import { APPEND_CTES } from '../events/append.sql.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
-import { maySql } from '../workspaces/permissions.js';
+import { maySql, membershipOf } from '../workspaces/permissions.js';
 import { AGENT_LOST, AGENT_OFFLINE, AGENT_ONLINE, appendedEvents } from './leases.events.js';
 
 export interface HeartbeatInput {
@@ -37,7 +37,8 @@ export const HEARTBEATS: CombinableWrite<HeartbeatInput> = {
     allowed AS MATERIALIZED (
       SELECT t.*, a.workspace_id, now() + t.patience * interval '1 second' AS due_at
       FROM input t JOIN agents a ON a.id = t.agent_id
-      JOIN memberships m ON m.workspace_id = a.workspace_id AND m.principal_id = a.id AND ${maySql('m.role', 'leases:hold')}
+      CROSS JOIN ${membershipOf('a.workspace_id', 'a.id')} m
+      WHERE ${maySql('m.role', 'leases:hold')}
     ),
     noted AS (
       UPDATE agents a SET last_seen_at = now() FROM allowed t

@@ -3,7 +3,7 @@ import { APPEND_CTES } from '../events/append.sql.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
 import { tooLarge } from '../items/items.errors.js';
 import { ITEM_UPDATED, itemEventData, itemRoomSql } from '../items/items.events.js';
-import { maySql } from '../workspaces/permissions.js';
+import { maySql, membershipOf } from '../workspaces/permissions.js';
 import { AGENT_LEASE_CANCELLED, appendedEvents, LEASE_DEAD, leaseEventData } from './leases.events.js';
 
 export interface ExtendInput {
@@ -14,6 +14,10 @@ export interface ExtendInput {
 
 /** A lease that its holder still has. The clock and not the transaction's time: the wait for the row counts. */
 const HELD = `l.state = 'leased' AND l.agent_id = t.principal_id AND l.due_at > clock_timestamp()`;
+
+/** Always found by its key, as {@link membershipOf} is. */
+const HOLDERS_ROLE =
+  '(SELECT m.role FROM memberships m WHERE m.workspace_id = l.workspace_id AND m.principal_id = t.principal_id)';
 
 /** No event: the end of a lease that goes on is of no interest to those who watch. */
 export const EXTEND_LEASES: CombinableWrite<ExtendInput> = {
@@ -26,9 +30,7 @@ export const EXTEND_LEASES: CombinableWrite<ExtendInput> = {
     ),
     extended AS (
       UPDATE lease_states l SET due_at = greatest(l.due_at, clock_timestamp() + t.ttl * interval '1 second')
-      FROM input t, memberships m
-      WHERE l.lease_id = t.id AND ${HELD}
-        AND m.workspace_id = l.workspace_id AND m.principal_id = t.principal_id AND ${maySql('m.role', 'leases:hold')}
+      FROM input t WHERE l.lease_id = t.id AND ${HELD} AND ${maySql(HOLDERS_ROLE, 'leases:hold')}
       RETURNING t.n, ${rfc3339Sql('l.due_at')} AS expires_at
     )
     SELECT t.n, e.expires_at FROM input t LEFT JOIN extended e ON e.n = t.n`,
@@ -76,8 +78,8 @@ export const END_LEASES: CombinableWrite<EndInput> = {
           ELSE ${maySql('m.role', 'leases:hold')} END AS allowed
       FROM input t
       JOIN lease_states l ON l.lease_id = t.id AND CASE WHEN t.outcome = 'cancelled' THEN l.state = 'leased' ELSE ${HELD} END
-      JOIN memberships m ON m.workspace_id = l.workspace_id AND m.principal_id = t.principal_id
-      JOIN workspaces ws ON ws.id = l.workspace_id
+      CROSS JOIN ${membershipOf('l.workspace_id', 't.principal_id')} m
+      CROSS JOIN LATERAL (SELECT w.require_if_match FROM workspaces w WHERE w.id = l.workspace_id LIMIT 1) ws
       JOIN lease_types q ON q.workspace_id = l.workspace_id AND q.type = l.type
       WHERE l.state = 'leased'
       ORDER BY l.item_id FOR UPDATE OF l

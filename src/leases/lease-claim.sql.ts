@@ -3,7 +3,7 @@ import type { Statement } from '../database/pipelined-statements.js';
 import { APPEND_CTES } from '../events/append.sql.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
 import { itemEventData, itemRoomSql } from '../items/items.events.js';
-import { maySql } from '../workspaces/permissions.js';
+import { maySql, membershipOf } from '../workspaces/permissions.js';
 import { appendedEvents, LEASE_CLAIMED, LEASE_EXPIRED, leaseEventData } from './leases.events.js';
 
 export interface ClaimInput {
@@ -38,8 +38,8 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
       SELECT t.n, t.agent_id, t.workspace_id, t.types, t.labels, t.ttl, greatest(0, least(t.most, t.held_most - (
         SELECT count(*) FROM lease_states l WHERE l.agent_id = t.agent_id AND l.state = 'leased' AND l.due_at > now()
       )))::int AS want
-      FROM input t JOIN memberships m ON m.workspace_id = t.workspace_id AND m.principal_id = t.agent_id
-        AND ${maySql('m.role', 'leases:hold')}
+      FROM input t CROSS JOIN ${membershipOf('t.workspace_id', 't.agent_id')} m
+      WHERE ${maySql('m.role', 'leases:hold')}
     ),
     shares AS (
       SELECT *, sum(want) OVER (PARTITION BY ${SAME_SEARCH} ORDER BY n) AS upto FROM allowed

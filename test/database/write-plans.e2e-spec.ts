@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { RESTORE_ITEMS } from '../../src/items/item-trash.sql.js';
+import { CREATE_ITEMS, DELETE_ITEMS, UPDATE_ITEMS } from '../../src/items/items.sql.js';
+import { HEARTBEATS } from '../../src/leases/heartbeats.sql.js';
+import { END_LEASES, EXTEND_LEASES } from '../../src/leases/lease-changes.sql.js';
+import { CLAIM_LEASES } from '../../src/leases/lease-claim.sql.js';
+import { startAtrium, type TestApp } from '../support/app.js';
+import { registerUser } from '../support/people.js';
+
+interface PlanNode {
+  readonly 'Node Type': string;
+  readonly 'Relation Name'?: string;
+  readonly Plans?: readonly PlanNode[];
+}
+
+/** Where PostgreSQL prefers reading all of them, if it is free to, for a hundred guessed inputs. */
+const MEMBERSHIPS = 5_000;
+
+let app: TestApp;
+beforeAll(async () => {
+  app = await startAtrium();
+  const { workspaceId, user } = await registerUser(app);
+  await app.sql(
+    `INSERT INTO memberships (workspace_id, principal_id, role)
+     SELECT $1, gen_random_uuid(), 'member' FROM generate_series(1, $2::int)`,
+    [workspaceId, MEMBERSHIPS],
+  );
+  await app.sql(
+    `INSERT INTO items (workspace_id, type, title, data, created_by, updated_by, id)
+     SELECT $1, 'task', 'item', '{}', $2, $2, gen_random_uuid() FROM generate_series(1, $3::int)`,
+    [workspaceId, user.id, MEMBERSHIPS],
+  );
+  await app.sql('ANALYZE');
+});
+afterAll(() => app.stop());
+
+const nodesOf = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)];
+
+describe('A combined write', () => {
+  it.each([
+    CREATE_ITEMS,
+    UPDATE_ITEMS,
+    DELETE_ITEMS,
+    RESTORE_ITEMS,
+    CLAIM_LEASES,
+    EXTEND_LEASES,
+    END_LEASES,
+    HEARTBEATS,
+  ])('finds who may do it by key, however many members there are: $statement.name', async ({ statement }) => {
+    // As it is planned once for all values.
+    const [row] = await app.sql<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
+      `EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${statement.text}`,
+    );
+    const nodes = nodesOf(row['QUERY PLAN'][0].Plan).filter(
+      (node) => node['Relation Name'] === 'memberships',
+    );
+    expect(nodes.map((node) => node['Node Type'])).toContainEqual(expect.stringMatching(/^Index/));
+    expect(nodes.map((node) => node['Node Type'])).not.toContain('Seq Scan');
+  });
+});
