@@ -65,6 +65,7 @@ async function build(target: string): Promise<void> {
   await rm(tsconfig);
   await rename(outDir, target);
   for (const name of await readdir(cache)) {
+    if (name === 'sources') continue; // compiled anew as it changes (native/compile.mjs)
     const since = (await stat(join(cache, name)).catch(() => undefined))?.mtimeMs ?? Date.now();
     if (Date.now() - since > KEPT_MS) await rm(join(cache, name), { recursive: true, force: true });
   }
