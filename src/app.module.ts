@@ -16,6 +16,7 @@ import { LeasesModule } from './leases/leases.module.js';
 import { MailModule } from './mail/mail.module.js';
 import { MfaModule } from './mfa/mfa.module.js';
 import { HealthModule } from './observability/health/health.module.js';
+import { LoggingModule } from './observability/logging/logging.module.js';
 import { RateLimitsModule } from './rate-limits/rate-limits.module.js';
 import { OAuthServerModule } from './oauth-server/oauth-server.module.js';
 import { OAuthModule } from './oauth/oauth.module.js';
@@ -52,6 +53,7 @@ export class AppModule {
         RoomsModule,
         CustomRoomsModule,
         HealthModule,
+        LoggingModule,
       ],
     };
   }

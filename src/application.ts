@@ -9,7 +9,6 @@ import { formBody } from './common/form-body.js';
 import { AtriumHttpAdapter } from './common/http-adapter.js';
 import { Lifecycle } from './common/lifecycle.js';
 import { ProblemFilter } from './common/problem.filter.js';
-import { QuietLogger } from './common/quiet-logger.js';
 import { requestId } from './common/request-id.js';
 import { securityHeaders } from './common/security-headers.js';
 import { ValidationPipe } from './common/validation.pipe.js';
@@ -17,11 +16,12 @@ import type { AtriumConfig } from './config/config.js';
 import { databaseProblem } from './database/database-problem.js';
 import { IMPORT_BODIES } from './items/item-imports.service.js';
 import { TAKES_JSON_PATCH } from './items/item-patches.js';
+import { logsOf } from './observability/logging/logs.js';
+import { requestLog } from './observability/logging/request-log.js';
 import { TAKES_FORM } from './oauth-server/oauth-request.js';
 import { RoomsAdapter } from './rooms/rooms.adapter.js';
 import { serveReference } from './reference.js';
 
-const LEVELS = ['fatal', 'error', 'warn', 'log', 'debug'] as const;
 /** What a browser's script may read of an answer, besides the safelisted. */
 const EXPOSED_HEADERS = [
   'ETag',
@@ -47,13 +47,10 @@ export async function createApplication(
   config: AtriumConfig,
   root: DynamicModule = AppModule.register(config),
 ): Promise<NestExpressApplication> {
-  const logger = new QuietLogger({
-    json: config.environment === 'production',
-    logLevels: LEVELS.slice(0, LEVELS.indexOf(config.logLevel) + 1),
-  });
+  const logs = logsOf(config);
   const app = await NestFactory.create<NestExpressApplication>(root, new AtriumHttpAdapter(), {
     bodyParser: false,
-    logger,
+    logger: logs,
     // A failed start is the caller's to clean up after.
     abortOnError: false,
   });
@@ -66,6 +63,7 @@ export async function createApplication(
     next();
   });
   app.use(requestId);
+  app.use(requestLog(logs));
   app.use(securityHeaders());
   const open = config.http.corsOrigins.includes('*');
   app.enableCors({

@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { Lifecycle } from './common/lifecycle.js';
 import { type AtriumConfig, loadConfig } from './config/config.js';
 import { ConfigurationError } from './config/configuration-error.js';
+import { type Logs, logsOf, shareLogs } from './observability/logging/logs.js';
 import { type EmbeddedServer, startEmbedded } from './database/embedded.js';
 
 /** How often, while draining, connections are closed on which nothing is asked any more. */
@@ -22,9 +23,12 @@ interface Running {
 
 /** Runs Atrium until a signal ends it, with exit code 0 if everything under way could be finished. */
 export async function serve(variables: Variables): Promise<void> {
-  const starting = start(configure(variables), variables);
+  const config = configure(variables);
+  const logs = logsOf(config);
+  watchOver(logs);
+  const starting = start(config, variables);
   // Listened for from the beginning: what has been started by then is stopped, not left behind.
-  stopOnSignal(starting);
+  stopOnSignal(starting, logs);
   try {
     greet(await starting);
   } catch (error) {
@@ -40,6 +44,7 @@ async function start(config: AtriumConfig, variables: Variables): Promise<Runnin
   try {
     postgres = config.database.url ? undefined : await startEmbedded({ dataDir: config.dataDir, log });
     const ready = postgres ? loadConfig({ ...variables, DATABASE_URL: postgres.url }) : config;
+    shareLogs(config, ready);
     // Only now: it takes most of a start to load, and a configuration that cannot be is told at once.
     const { createApplication } = await import('./application.js');
     app = await createApplication(ready);
@@ -76,17 +81,31 @@ async function listen(app: NestExpressApplication, { host, port }: AtriumConfig)
   await (host === undefined ? app.listen(port) : app.listen(port, host));
 }
 
+/** Whatever ends the process, the log is written first; SIGUSR2 has everything logged, and again as before. */
+function watchOver(logs: Logs): void {
+  process.on('uncaughtException', (error) => {
+    logs.fatal(error, 'Crash');
+    process.exit(1);
+  });
+  process.on('exit', () => logs.flushSync());
+  process.on('SIGUSR2', () => {
+    const everything = logs.levels.toggleDebug();
+    logs.warn(everything ? 'Everything is logged' : 'As much is logged as before', 'Log');
+  });
+}
+
 /** Not ready, sockets closed, requests finished, then the database let go; the second signal ends at once. */
-function stopOnSignal(starting: Promise<Running>): void {
+function stopOnSignal(starting: Promise<Running>, logs: Logs): void {
   let stopping = false;
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (stopping) process.exit(130);
     stopping = true;
     try {
       await drain(await starting);
+      await logs.end();
       process.exit(0);
     } catch (error) {
-      new Logger('Shutdown').error(`${signal}: ${(error as Error).stack ?? String(error)}`);
+      new Logger('Shutdown').error(`Could not stop cleanly on ${signal}`, error);
       process.exit(1);
     }
   };
@@ -116,8 +135,11 @@ async function drain({ app, config, postgres, connections }: Running): Promise<v
 function greet({ app, config: { apiDocs, environment } }: Running): void {
   const { port } = app.getHttpServer().address() as AddressInfo;
   const url = `http://localhost:${port}`;
+  if (environment === 'production') {
+    new Logger('Atrium').log(`Atrium serves ${url}`);
+    return;
+  }
   log(`Atrium serves ${url}`);
-  if (environment === 'production') return;
   if (apiDocs) log(`The reference is at ${url}/docs`);
   log('A first request, to copy:\n');
   log(

@@ -35,7 +35,7 @@ export class ProblemFilter implements ExceptionFilter {
     const id = requestIdOf(request);
     // A probe that says no is an answer, not an error.
     if (problem.getStatus() >= 500 && !(error instanceof ServiceUnavailableException))
-      logProblem(this.logger, error, problem, `requestId=${id}`);
+      logProblem(this.logger, error, problem);
     if (response.headersSent) {
       // The answer is under way: cutting it is the only way left to say that it is not whole.
       response.destroy();

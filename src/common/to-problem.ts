@@ -21,8 +21,8 @@ export function toProblem(error: unknown, translate: ProblemTranslator): Problem
 }
 
 /** Writes the cause of a problem on our side to the log. */
-export function logProblem(logger: Logger, error: unknown, problem: Problem, where: string): void {
+export function logProblem(logger: Logger, error: unknown, problem: Problem): void {
   const cause = problem.cause ?? error;
-  const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-  logger.error(`${problem.code} ${where}: ${text}`);
+  if (cause instanceof Error) logger.error(`${problem.code}: ${cause.message}`, cause);
+  else logger.error(`${problem.code}: ${String(cause)}`);
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Environment } from './environment.js';
+import { type LogLevel, readLogLevels } from './log-levels.js';
 import { type OAuthProviderSettings, readOAuthProviders } from './oauth-providers.js';
 import { readEnvironment } from './read-environment.js';
 import { readTokenKeys, type TokenKey } from './token-keys.js';
@@ -12,7 +13,8 @@ export class AtriumConfig {
   readonly port: number;
   /** Absolute path of the folder for the embedded database and what else development keeps. */
   readonly dataDir: string;
-  readonly logLevel: 'debug' | 'log' | 'warn' | 'error' | 'fatal';
+  /** How much is logged: of all, and of some modules apart. */
+  readonly logLevels: { readonly default: LogLevel; readonly modules: Readonly<Record<string, LogLevel>> };
   readonly apiDocs: boolean;
   readonly database: {
     /** `undefined`: start the embedded server. */
@@ -114,7 +116,7 @@ export class AtriumConfig {
     this.host = env.HOST;
     this.port = env.PORT;
     this.dataDir = resolve(env.DATA_DIR);
-    this.logLevel = env.LOG_LEVEL;
+    this.logLevels = { default: env.LOG_LEVEL, modules: readLogLevels(env.LOG_LEVELS) };
     this.apiDocs = env.API_DOCS;
     this.database = {
       url: env.DATABASE_URL,

@@ -1,5 +1,6 @@
 import { Type } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, IsString, Matches, Max, Min, MinLength, ValidateBy } from 'class-validator';
+import { LOG_LEVELS, type LogLevel, MODULE_LEVEL } from './log-levels.js';
 import { readTrustedProxies } from './trusted-proxies.js';
 import { CommaSeparated, Switch, WholeNumber } from './variables.js';
 
@@ -36,8 +37,16 @@ export class Environment {
   @IsString()
   HOST?: string;
 
-  @IsIn(['debug', 'log', 'warn', 'error', 'fatal'], { message: 'must be debug, log, warn, error or fatal' })
-  LOG_LEVEL: 'debug' | 'log' | 'warn' | 'error' | 'fatal' = 'log';
+  @IsIn(LOG_LEVELS, { message: 'must be debug, log, warn, error or fatal' })
+  LOG_LEVEL: LogLevel = 'log';
+
+  /** Of single modules, as `Jobs=debug`. */
+  @CommaSeparated()
+  @Matches(MODULE_LEVEL, {
+    each: true,
+    message: 'must list levels of modules, such as Jobs=debug,Request=warn',
+  })
+  LOG_LEVELS: string[] = [];
 
   @Switch()
   API_DOCS = true;

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { withoutLogContext } from '../common/log-context.js';
 import { DatabaseBusyError, isConnectionLoss, isRetryable } from '../database/errors.js';
 import type { PipelinedStatements, Statement } from '../database/pipelined-statements.js';
 
@@ -56,7 +57,8 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
       if (this.underWay) return;
       this.underWay = true;
       // What else the event loop brings in this turn shares the first batch.
-      setImmediate(() => void this.drain());
+      // It is nobody's own, so its lines are not the first caller's.
+      withoutLogContext(() => setImmediate(() => void this.drain()));
     });
   }
 

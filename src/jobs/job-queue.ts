@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { JobWithMetadata, Queue } from 'pg-boss';
+import { withLogContext } from '../common/log-context.js';
 import type { JobHandler, JobOutcome, QueueOptions } from './job.js';
 
 /** Where a job goes, as a copy, when it is given up. */
@@ -51,17 +52,20 @@ export class JobQueue {
   }
 
   /** Runs a job. @throws whatever its handler throws: it is tried again, or given up */
-  async run(job: JobWithMetadata, stopping: AbortSignal): Promise<JobOutcome> {
+  run(job: JobWithMetadata, stopping: AbortSignal): Promise<JobOutcome> {
+    const fields = { job: job.id, queue: this.name };
+    return withLogContext({ logFields: () => fields }, () => this.attempt(job, stopping));
+  }
+
+  private async attempt(job: JobWithMetadata, stopping: AbortSignal): Promise<JobOutcome> {
     try {
       return await this.work(job, AbortSignal.any([job.signal, stopping]));
     } catch (error) {
       const left = job.retryLimit - job.retryCount;
       const next = left > 0 ? `it is tried again, ${left} times at most` : 'that was the last attempt';
-      this.logger.warn(`Job ${job.id} of ${this.name} failed (${next}): ${describe(error)}`);
+      const { message } = error instanceof Error ? error : new Error(String(error));
+      this.logger.warn(`Job ${job.id} of ${this.name} failed (${next}): ${message}`, error);
       throw error;
     }
   }
 }
-
-const describe = (error: unknown): string =>
-  error instanceof Error ? (error.stack ?? error.message) : String(error);

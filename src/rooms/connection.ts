@@ -1,12 +1,13 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import type { LogContext, LogFields } from '../common/log-context.js';
 import type { CloseCode } from './close-codes.js';
 import { messageFrame, SOCKET_WIRE } from './frame.js';
 import type { Outbox } from './outbox.js';
 import { Subscriber } from './subscriber.js';
 
 /** One open socket: whose it is, and what is on its way to it. */
-export class Connection extends Subscriber {
+export class Connection extends Subscriber implements LogContext {
   /** The room of the address that was connected to, until it is joined. */
   firstRoom: string | undefined;
   /** The `id` of the frame that is being handled: its answer, or its error, repeats it. */
@@ -30,6 +31,11 @@ export class Connection extends Subscriber {
     this.lastPing = openedAt;
     client.on('pong', () => (this.lastSeen = performance.now()));
     client.once('close', () => this.drain());
+  }
+
+  logFields(): LogFields {
+    const { id, principal } = this;
+    return { connectionId: id, principal: principal && `${principal.kind}:${principal.id}` };
   }
 
   get isOpen(): boolean {

@@ -9,6 +9,7 @@ import { CloseCode } from './close-codes.js';
 import { Connection } from './connection.js';
 import { Outbox } from './outbox.js';
 import { TooManyConnections } from './rooms.errors.js';
+import { socketClosed } from './socket-life.js';
 import { Tally } from './tally.js';
 
 /** How often the one timer looks at every connection. */
@@ -56,7 +57,11 @@ export class Connections implements OnApplicationBootstrap, OnApplicationShutdow
     );
     this.byClient.set(client, connection);
     this.byNetwork.add(network);
-    client.once('close', () => this.byNetwork.remove(network));
+    client.once('close', (code) => {
+      this.byNetwork.remove(network);
+      const { id: connectionId, openedAt, principal } = connection;
+      socketClosed.tell({ connectionId, principal, code, durationMs: performance.now() - openedAt });
+    });
     return connection;
   }
 

@@ -25,7 +25,7 @@ export class FrameProblemFilter implements ExceptionFilter {
   catch(error: unknown, host: ArgumentsHost): void {
     const connection = this.connections.of(host.switchToWs().getClient<WebSocket>());
     const problem = toProblem(error, databaseProblem);
-    if (problem.getStatus() >= 500) logProblem(this.logger, error, problem, `connectionId=${connection?.id}`);
+    if (problem.getStatus() >= 500) logProblem(this.logger, error, problem);
     connection?.reply('error', errorData(problem));
   }
 }

@@ -1,6 +1,7 @@
 import { Logger, type WsMessageHandler } from '@nestjs/common';
 import { lastValueFrom, type Observable } from 'rxjs';
 import type { WebSocket } from 'ws';
+import { withLogContext } from '../common/log-context.js';
 import { JsonRefused, type JsonValue, parseJsonBytes } from '../common/json.js';
 import { type Problem, Unauthenticated } from '../common/problem.js';
 import { CloseCode } from './close-codes.js';
@@ -68,9 +69,9 @@ export class FrameQueue {
 
   private start(): void {
     this.running = true;
-    this.run().catch((error: unknown) => {
+    withLogContext(this.connection, () => this.run()).catch((error: unknown) => {
       // Handlers do not throw, so this is a mistake of ours: the client can only start again.
-      this.logger.error(error instanceof Error ? error.stack : error);
+      this.logger.error(error);
       this.connection.close(CloseCode.INTERNAL, 'internal error');
     });
   }

@@ -13,6 +13,7 @@ import { AtriumConfig } from '../config/config.js';
 import { Connections } from './connections.js';
 import { FrameQueue } from './frame-queue.js';
 import { TooManyHandshakes } from './rooms.errors.js';
+import { handshakeRefused } from './socket-life.js';
 
 /** `/ws`, or `/ws/{room}`. */
 const PATH = /^\/ws(?:\/([a-z]{1,32}\/[0-9a-f-]{36}))?\/?$/;
@@ -98,6 +99,7 @@ export class RoomsAdapter extends WsAdapter {
 function refuse(socket: Duplex, request: IncomingMessage, problem: Problem): void {
   const status = problem.getStatus();
   const id = newRequestId(request.headers);
+  handshakeRefused.tell({ requestId: id, status });
   const body = JSON.stringify(problem.body(id));
   const headers = {
     ...problem.headers,

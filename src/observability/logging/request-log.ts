@@ -1,0 +1,47 @@
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import { withLogContext } from '../../common/log-context.js';
+import type { Logs } from './logs.js';
+import { RequestContext } from './request-context.js';
+
+/** The module of these lines, for `LOG_LEVELS`. */
+const MODULE = 'Request';
+/** They are asked every few seconds, and their failures show by themselves. */
+const PROBES = /^\/health\//;
+
+/** Told of each request that has ended, however. */
+export type RequestEnded = (context: RequestContext, response: Response, durationMs: number) => void;
+
+/**
+ * Gives each request a log context, and logs one line of it when it has ended. Stands before all that may log.
+ * @param ended told as well, also of what is not logged
+ */
+export function requestLog(logs: Logs, ended?: RequestEnded): RequestHandler {
+  return (request: Request, response: Response, next: NextFunction): void => {
+    const context = new RequestContext(request);
+    const isProbe = PROBES.test(request.url);
+    response.once('close', () => {
+      const durationMs = performance.now() - context.startedAt;
+      ended?.(context, response, durationMs);
+      if (!isProbe) logEnd(logs, context, response, durationMs);
+    });
+    withLogContext(context, next);
+  };
+}
+
+/** 499, as proxies have it, of a request whose caller went before there was an answer. */
+export const statusOf = ({ headersSent, statusCode }: Response): number => (headersSent ? statusCode : 499);
+
+function logEnd(logs: Logs, context: RequestContext, response: Response, durationMs: number): void {
+  const { writableFinished } = response;
+  const status = statusOf(response);
+  const level = status >= 500 ? 'warn' : 'log';
+  if (!logs.levels.isEnabled(MODULE, level)) return;
+  const fields = {
+    ...context.logFields(),
+    status,
+    durationMs: Math.round(durationMs * 1_000) / 1_000,
+    // Whoever asked has gone, or was cut off.
+    aborted: writableFinished ? undefined : true,
+  };
+  logs.frequent(level, MODULE, fields, 'request');
+}
