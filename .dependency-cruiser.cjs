@@ -35,8 +35,8 @@ const mayImport = {
     'events',
     'agents',
   ],
-  // Work on items: what a lease allows is an item's write.
-  leases: [...ground, 'jobs', 'audit', 'sessions', 'workspaces', 'events', 'items', 'agents'],
+  // Work on items: what a lease allows is an item's write. Agents are there, and given work, by their sockets.
+  leases: [...ground, 'jobs', 'audit', 'sessions', 'workspaces', 'events', 'items', 'agents', 'rooms'],
   // A feature, but for one thing: what is said by a request is published as from a socket.
   'custom-rooms': [...ground, 'audit', 'idempotency', 'sessions', 'workspaces', 'events', 'rooms'],
 };

@@ -20,6 +20,7 @@ import { AgentEnrolment1764900100000 } from './1764900100000-agent-enrolment.js'
 import { Leases1765000000000 } from './1765000000000-leases.js';
 import { AgentPresences1765000100000 } from './1765000100000-agent-presences.js';
 import { ItemSize1765100000000 } from './1765100000000-item-size.js';
+import { AgentSockets1765200000000 } from './1765200000000-agent-sockets.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -45,4 +46,5 @@ export const migrations = [
   Leases1765000000000,
   AgentPresences1765000100000,
   ItemSize1765100000000,
+  AgentSockets1765200000000,
 ];

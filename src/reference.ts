@@ -1,8 +1,10 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { ProblemBody } from './common/problem.js';
+import { AGENT_MESSAGES } from './leases/agent-messages.js';
 import { asyncApiDocument } from './rooms/asyncapi.js';
 import { asyncApiPage } from './rooms/asyncapi-page.js';
+import { type MessageKinds, ROOM_MESSAGES } from './rooms/socket-messages.js';
 
 /** The OpenAPI 3.1 document of every route. */
 export function openApiDocument(app: NestExpressApplication): OpenAPIObject {
@@ -36,14 +38,19 @@ const IDEMPOTENCY_KEY = {
   schema: { type: 'string', minLength: 1, maxLength: 257 },
 } as const;
 
+const SOCKET_MESSAGES: MessageKinds = {
+  client: [...ROOM_MESSAGES.client, ...AGENT_MESSAGES.client],
+  server: [...ROOM_MESSAGES.server, ...AGENT_MESSAGES.server],
+};
+
 /**
  * Serves the requests at `/openapi.json` with a readable page at `/docs`, and the socket protocol at `/asyncapi.json`
  * with one at `/docs/rooms`.
  */
 export function serveReference(app: NestExpressApplication): void {
   const routes = app.getHttpAdapter().getInstance();
-  const page = asyncApiPage();
-  const document = asyncApiDocument();
+  const page = asyncApiPage(SOCKET_MESSAGES);
+  const document = asyncApiDocument(SOCKET_MESSAGES);
   routes.get('/docs/rooms', (_, response) => void response.type('html').send(page));
   routes.get('/asyncapi.json', (_, response) => void response.json(document));
   SwaggerModule.setup('docs', app, () => openApiDocument(app), {

@@ -16,6 +16,10 @@ export class AgentPresence {
   @Column('text', { default: 'online' })
   state: 'online' | 'offline' | 'lost';
 
+  /** The instances of which it has sockets over which it said so; none if it said so last by POST. */
+  @Column('uuid', { array: true, default: '{}' })
+  connected: string[];
+
   /** If nothing is heard of it by then, it is lost. */
   @Column('timestamptz', { name: 'due_at' })
   dueAt: Date;

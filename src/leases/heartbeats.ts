@@ -1,4 +1,4 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { AgentCredentials } from '../agents/agent-credentials.service.js';
 import type { Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
@@ -7,9 +7,8 @@ import { Forbidden } from '../common/problem.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { Announcements } from '../events/announcements.js';
 import { WriteCombiner } from '../events/write-combiner.js';
-import { Jobs } from '../jobs/jobs.js';
 import type { HeartbeatRequest, HeartbeatResponse } from './heartbeats.dto.js';
-import { COUNT_ONLINE, HEARTBEATS, type HeartbeatInput, LOSE_AGENTS } from './heartbeats.sql.js';
+import { COUNT_ONLINE, HEARTBEATS, type HeartbeatInput, LOSE_AGENTS, type Sign } from './heartbeats.sql.js';
 import type { ExtendedLease } from './leases.dto.js';
 import { AgentsOnly } from './leases.errors.js';
 import { toEvents } from './leases.events.js';
@@ -21,9 +20,9 @@ interface HeartbeatRow {
   events: string | null;
 }
 
-const LOST_JOB = 'agents.lost';
-const EVERY_MINUTE = '* * * * *';
 const BATCH = 500;
+/** How often each instance looks for agents that are lost. */
+const LOOK_MS = 5_000;
 /** Heartbeats come once in so many seconds, and for all agents together not more often than so many in one second. */
 const INTERVAL_SECONDS = { least: 10, most: 300 };
 const HEARTBEATS_PER_SECOND = 200;
@@ -32,46 +31,52 @@ const PATIENCE = 3;
 /** How old the number of agents may be, in ms. */
 const COUNTED_FOR_MS = 10_000;
 
-/** Whether agents are there, as they say themselves or, when nothing is heard of them, as a job finds. */
+/**
+ * Whether agents are there, as they say themselves or, when nothing is heard of them any more, as the instances find.
+ */
 @Injectable()
-export class Heartbeats {
+export class Heartbeats implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(Heartbeats.name);
   private readonly beats: WriteCombiner<HeartbeatInput, HeartbeatRow>;
   private online = 0;
   private countedAt = -Infinity;
+  private timer: NodeJS.Timeout | undefined;
+  private looking = false;
 
   constructor(
     private readonly statements: PipelinedStatements,
     private readonly announcements: Announcements,
     private readonly credentials: AgentCredentials,
     private readonly clock: Clock,
-    jobs: Jobs,
   ) {
     this.beats = new WriteCombiner(statements, HEARTBEATS, (rows) =>
       announcements.announce(rows.flatMap(({ events }) => toEvents(events)).sort((a, b) => a.seq - b.seq)),
     );
-    jobs.handle(LOST_JOB, { single: true }, async ({ signal }) => {
-      await this.loseSilent(signal);
-      return 'done';
-    });
-    jobs.schedule(LOST_JOB, EVERY_MINUTE);
+  }
+
+  onApplicationBootstrap(): void {
+    this.timer = setInterval(() => void this.look(), LOOK_MS).unref();
+  }
+
+  onApplicationShutdown(): void {
+    clearInterval(this.timer);
   }
 
   /**
    * An agent says that it is there, or goes; leases that it holds last for longer then.
+   * @param instanceId of the socket over which it says so; by POST when left out
    * @throws {AgentsOnly} for people
    * @throws {Forbidden} for an agent that is disabled
    */
   async beat(
     caller: Principal,
     { leases, ttlSeconds = 60, leaving = false }: HeartbeatRequest,
+    instanceId?: string,
   ): Promise<HeartbeatResponse> {
     if (!caller.agent) throw new AgentsOnly();
     const intervalSeconds = this.interval();
     const row = await this.beats.run({
-      agent_id: caller.id,
-      event_id: newId(),
-      leaving,
+      ...heard(caller.id, leaving ? 'leaving' : 'here', instanceId),
       patience: PATIENCE * intervalSeconds,
       leases,
       ttl: ttlSeconds,
@@ -82,9 +87,30 @@ export class Heartbeats {
     return { intervalSeconds, leases: held, lost, rotateBy: await this.credentials.rotateBy(caller) };
   }
 
-  /** Tells of agents that were not heard of in time; until there are none, or it is aborted. */
-  async loseSilent(signal?: AbortSignal): Promise<void> {
-    for (let lost = BATCH; lost === BATCH && !signal?.aborted;) lost = await this.lose();
+  /**
+   * The last socket at an instance is closed over which an agent said that it is there. It takes its turn behind what
+   * the agent has said before.
+   * @param sign whether it said goodbye
+   */
+  async socketsGone(agentId: string, instanceId: string, sign: 'closed' | 'broken'): Promise<void> {
+    await this.beats.run({ ...heard(agentId, sign, instanceId), patience: 0, leases: [], ttl: 0 });
+  }
+
+  /** Tells of agents that were not heard of in time; until there are none. */
+  async loseSilent(): Promise<void> {
+    for (let lost = BATCH; lost >= BATCH;) lost = await this.lose();
+  }
+
+  private async look(): Promise<void> {
+    if (this.looking) return;
+    this.looking = true;
+    try {
+      await this.loseSilent();
+    } catch (error) {
+      this.logger.warn(`Cannot look for agents that are lost: ${(error as Error).message}`);
+    } finally {
+      this.looking = false;
+    }
   }
 
   private async lose(): Promise<number> {
@@ -111,3 +137,14 @@ export class Heartbeats {
     }
   }
 }
+
+const heard = (
+  agentId: string,
+  sign: Sign,
+  instanceId: string | undefined,
+): Pick<HeartbeatInput, 'agent_id' | 'event_id' | 'sign' | 'instance_id'> => ({
+  agent_id: agentId,
+  event_id: newId(),
+  sign,
+  instance_id: instanceId,
+});

@@ -46,6 +46,10 @@ export class LeaseState {
   @Column('uuid', { name: 'agent_id', nullable: true })
   agentId: string | null;
 
+  /** Whether its holder has the lease for sure: one on its way to a socket is not extended until it has arrived. */
+  @Column('boolean', { default: true })
+  delivered: boolean;
+
   /** The version of the item when it was claimed. */
   @Column('integer', { nullable: true })
   fence: number | null;

@@ -3,7 +3,10 @@ import { AgentsModule } from '../agents/agents.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
+import { RoomsModule } from '../rooms/rooms.module.js';
 import { WorkspacesModule } from '../workspaces/workspaces.module.js';
+import { AgentSockets } from './agent-sockets.js';
+import { AgentsGateway } from './agents.gateway.js';
 import { DeadItems } from './dead-items.js';
 import { Heartbeats } from './heartbeats.js';
 import { HeartbeatsController } from './heartbeats.controller.js';
@@ -17,8 +20,18 @@ import { LeasesService } from './leases.service.js';
 
 /** Exclusive, expiring claims of agents on items. */
 @Module({
-  imports: [AgentsModule, DatabaseModule, EventsModule, JobsModule, WorkspacesModule],
+  imports: [AgentsModule, DatabaseModule, EventsModule, JobsModule, RoomsModule, WorkspacesModule],
   controllers: [HeartbeatsController, LeaseWorkController, LeasesController],
-  providers: [DeadItems, Heartbeats, LeaseClaims, LeaseExpiry, LeaseTypes, LeaseWaiters, LeasesService],
+  providers: [
+    AgentSockets,
+    AgentsGateway,
+    DeadItems,
+    Heartbeats,
+    LeaseClaims,
+    LeaseExpiry,
+    LeaseTypes,
+    LeaseWaiters,
+    LeasesService,
+  ],
 })
 export class LeasesModule {}

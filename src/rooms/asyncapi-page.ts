@@ -1,12 +1,12 @@
 import escapeHtml from 'escape-html';
-import { CLIENT_MESSAGES, CLOSE_CODES, type MessageKind, SERVER_MESSAGES } from './socket-messages.js';
+import { CLOSE_CODES, type MessageKind, type MessageKinds } from './socket-messages.js';
 
 const STYLE = `body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 pre{background:#f5f5f5;padding:.75rem;overflow:auto;font-size:.85rem}td,th{text-align:left;padding:.25rem 1rem .25rem 0}
 code{font-size:.95em}`;
 
 /** The socket protocol for people: one page, no scripts. */
-export function asyncApiPage(): string {
+export function asyncApiPage({ client, server }: MessageKinds): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Atrium rooms</title><style>${STYLE}</style></head><body>
 <h1>Atrium rooms</h1>
@@ -14,9 +14,9 @@ export function asyncApiPage(): string {
 A frame is JSON text: <code>{"event": …, "data": …, "id"?: …}</code>. For programs:
 <a href="/asyncapi.json">asyncapi.json</a>. The requests over HTTP: <a href="/docs">docs</a>.</p>
 <h2>What a client sends</h2>
-${CLIENT_MESSAGES.map(section).join('\n')}
+${client.map(section).join('\n')}
 <h2>What the server sends</h2>
-${SERVER_MESSAGES.map(section).join('\n')}
+${server.map(section).join('\n')}
 <h2>Close codes</h2>
 <table><tr><th>code</th><th>meaning</th></tr>
 ${Object.entries(CLOSE_CODES)

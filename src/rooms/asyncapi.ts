@@ -1,10 +1,4 @@
-import {
-  CLIENT_MESSAGES,
-  CLOSE_CODES,
-  type MessageKind,
-  type Schema,
-  SERVER_MESSAGES,
-} from './socket-messages.js';
+import { CLOSE_CODES, type MessageKind, type MessageKinds, type Schema } from './socket-messages.js';
 
 /** A document of AsyncAPI 3.0, as far as it is looked into here. */
 export interface AsyncApiDocument {
@@ -41,13 +35,13 @@ const message = (kind: MessageKind): object => ({
   payload: frame(kind),
 });
 
-const ALL = [
-  ...CLIENT_MESSAGES.map((kind) => [keyOf('client', kind), kind] as const),
-  ...SERVER_MESSAGES.map((kind) => [keyOf('server', kind), kind] as const),
+const all = ({ client, server }: MessageKinds): [string, MessageKind][] => [
+  ...client.map((kind): [string, MessageKind] => [keyOf('client', kind), kind]),
+  ...server.map((kind): [string, MessageKind] => [keyOf('server', kind), kind]),
 ];
 
 /** The socket protocol as AsyncAPI 3.0: what each side may send, what answers what, and what close codes mean. */
-export function asyncApiDocument(): AsyncApiDocument {
+export function asyncApiDocument(kinds: MessageKinds): AsyncApiDocument {
   return {
     asyncapi: '3.0.0',
     info: {
@@ -61,13 +55,13 @@ export function asyncApiDocument(): AsyncApiDocument {
         ...Object.entries(CLOSE_CODES).map(([code, meaning]) => `- ${code}: ${meaning}`),
       ].join('\n'),
     },
-    channels: { socket: channel('socket'), room: channel('room') },
-    operations: Object.fromEntries((['socket', 'room'] as const).flatMap(operations)),
-    components: { messages: Object.fromEntries(ALL.map(([key, kind]) => [key, message(kind)])) },
+    channels: { socket: channel('socket', kinds), room: channel('room', kinds) },
+    operations: Object.fromEntries((['socket', 'room'] as const).flatMap((name) => operations(name, kinds))),
+    components: { messages: Object.fromEntries(all(kinds).map(([key, kind]) => [key, message(kind)])) },
   };
 }
 
-function channel(name: ChannelName): object {
+function channel(name: ChannelName, kinds: MessageKinds): object {
   return {
     address: CHANNELS[name],
     summary:
@@ -78,15 +72,15 @@ function channel(name: ChannelName): object {
         id: { description: 'The UUID of the record.' },
       },
     }),
-    messages: Object.fromEntries(ALL.map(([key]) => [key, { $ref: `#/components/messages/${key}` }])),
+    messages: Object.fromEntries(all(kinds).map(([key]) => [key, { $ref: `#/components/messages/${key}` }])),
     bindings: { ws: { method: 'GET', bindingVersion: '0.1.0' } },
   };
 }
 
 /** From the server's side: it receives what clients send, and sends what nobody asked for. */
-function operations(name: ChannelName): [string, object][] {
+function operations(name: ChannelName, { client, server }: MessageKinds): [string, object][] {
   const of = (key: string) => ({ $ref: `#/channels/${name}/messages/${key}` });
-  const received = CLIENT_MESSAGES.map((kind): [string, object] => [
+  const received = client.map((kind): [string, object] => [
     `${name}.${kind.name}`,
     {
       action: 'receive',
@@ -106,8 +100,8 @@ function operations(name: ChannelName): [string, object][] {
       {
         action: 'send',
         channel: { $ref: `#/channels/${name}` },
-        summary: 'What happens in the rooms that the socket is in.',
-        messages: ['server.event', 'server.presence', 'server.left'].map(of),
+        summary: 'What the socket is told without asking: what happens in its rooms, and work.',
+        messages: server.filter(({ unasked }) => unasked).map((kind) => of(keyOf('server', kind))),
       },
     ],
   ];

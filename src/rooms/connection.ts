@@ -16,6 +16,10 @@ export class Connection extends Subscriber implements LogContext {
   lastSeen: number;
   /** When the last heartbeat went out, by {@link performance.now}. */
   lastPing: number;
+  /** Resolves when it has closed, however, with the code of RFC 6455, section 7.4. */
+  readonly closed: Promise<number>;
+  private readonly unconfirmed = new Map<string, (confirmed: boolean) => void>();
+  private confirmations = 0;
 
   /** @param bufferLimit bytes that may wait for a slow reader */
   constructor(
@@ -29,8 +33,17 @@ export class Connection extends Subscriber implements LogContext {
     super(SOCKET_WIRE, outbox, bufferLimit);
     this.lastSeen = openedAt;
     this.lastPing = openedAt;
-    client.on('pong', () => (this.lastSeen = performance.now()));
-    client.once('close', () => this.drain());
+    client.on('pong', (data: Buffer) => {
+      this.lastSeen = performance.now();
+      this.unconfirmed.get(data.toString('latin1'))?.(true);
+    });
+    this.closed = new Promise((resolve) => {
+      client.once('close', (code: number) => {
+        this.drain();
+        for (const settle of this.unconfirmed.values()) settle(false);
+        resolve(code);
+      });
+    });
   }
 
   logFields(): LogFields {
@@ -59,6 +72,22 @@ export class Connection extends Subscriber implements LogContext {
   ping(now: number): void {
     this.lastPing = now;
     this.client.ping();
+  }
+
+  /**
+   * Whether the peer has received what was sent until now: a ping behind it is answered (RFC 6455, section 5.5.3),
+   * which WebSocket libraries do by themselves.
+   * @returns false when it closes before
+   */
+  async confirm(): Promise<boolean> {
+    if (!this.isOpen) return false;
+    const name = String(++this.confirmations);
+    const answer = new Promise<boolean>((resolve) => this.unconfirmed.set(name, resolve));
+    this.flushPending();
+    this.client.ping(name);
+    const confirmed = await answer;
+    this.unconfirmed.delete(name);
+    return confirmed;
   }
 
   /** Sends what is pending, then closes. */

@@ -8,7 +8,7 @@ import { AtriumConfig } from '../config/config.js';
 import { CloseCode } from './close-codes.js';
 import { Connection } from './connection.js';
 import { Outbox } from './outbox.js';
-import { TooManyConnections } from './rooms.errors.js';
+import { SocketClosed, TooManyConnections } from './rooms.errors.js';
 import { socketClosed } from './socket-life.js';
 import { Tally } from './tally.js';
 
@@ -85,6 +85,13 @@ export class Connections implements OnApplicationBootstrap, OnApplicationShutdow
 
   of(client: WebSocket): Connection | undefined {
     return this.byClient.get(client);
+  }
+
+  /** @throws {SocketClosed} */
+  get(client: WebSocket): Connection {
+    const connection = this.byClient.get(client);
+    if (!connection) throw new SocketClosed();
+    return connection;
   }
 
   remove(client: WebSocket): void {

@@ -9,6 +9,8 @@ import type { Connection } from './connection.js';
 import { MalformedFrame, UnknownFrame } from './rooms.errors.js';
 import { errorData } from './frame-problem.filter.js';
 
+type Transform = (data: unknown) => Observable<unknown>;
+
 interface Frame {
   readonly event: string;
   readonly data: JsonValue;
@@ -28,7 +30,7 @@ const MAX_MALFORMED = 10;
  */
 export class FrameQueue {
   private readonly logger = new Logger(FrameQueue.name);
-  private readonly handlers: Map<unknown, WsMessageHandler['callback']>;
+  private readonly handlers = new Map<string, (data: JsonValue) => Observable<unknown>>();
   private readonly waiting: Buffer[] = [];
   private running = false;
   private malformed = 0;
@@ -39,14 +41,19 @@ export class FrameQueue {
   constructor(
     private readonly client: WebSocket,
     private readonly connection: Connection,
-    handlers: WsMessageHandler[],
-    private readonly transform: (data: unknown) => Observable<unknown>,
     private readonly framesPerSecond: number,
   ) {
-    this.handlers = new Map(handlers.map(({ message, callback }) => [message, callback]));
     this.allowance = framesPerSecond * BURST_SECONDS;
     client.on('message', (bytes: Buffer, isBinary: boolean) => this.receive(bytes, isBinary));
-    this.start();
+    // When every gateway has said what it handles.
+    this.running = true;
+    queueMicrotask(() => this.start());
+  }
+
+  /** Adds what one gateway handles. */
+  add(handlers: readonly WsMessageHandler[], transform: Transform): void {
+    for (const { message, callback } of handlers)
+      this.handlers.set(message, (data) => transform(callback(data, message) as unknown));
   }
 
   private receive(bytes: Buffer, isBinary: boolean): void {
@@ -117,11 +124,11 @@ export class FrameQueue {
       this.refuse(new Unauthenticated('The first frame must be auth, with an access token.'), id);
       this.connection.close(CloseCode.UNAUTHENTICATED, 'authenticate first');
     } else if (!handler) {
-      this.refuse(new UnknownFrame(), id);
+      this.refuse(new UnknownFrame([...this.handlers.keys()]), id);
     } else {
       this.connection.frameId = id;
       // Errors have become answers by the gateway's filter.
-      await lastValueFrom(this.transform(handler(data, event) as unknown), { defaultValue: undefined });
+      await lastValueFrom(handler(data), { defaultValue: undefined });
       this.connection.frameId = undefined;
     }
   }

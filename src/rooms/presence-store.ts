@@ -38,7 +38,8 @@ const MAX_BATCH = 500;
 @Injectable()
 export class PresenceStore implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger('Presence');
-  private readonly instanceId = newId();
+  /** Under which this instance stands in `instances` for as long as it is there. */
+  readonly instanceId = newId();
   private readonly waiting = new Map<string, PresenceInput>();
   private listener: PresenceListener | undefined;
   private writing: Promise<void> | undefined;

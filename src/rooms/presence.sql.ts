@@ -2,6 +2,9 @@ import type { Statement } from '../database/pipelined-statements.js';
 
 /** An instance that has not said for this long that it is there, is not; its sockets have gone with it. */
 export const DEAD_SECONDS = 15;
+/** Whether a row of `instances` is of one that is there. */
+export const isThereSql = (row: string): string =>
+  `${row}.seen_at > now() - make_interval(secs => ${DEAD_SECONDS})`;
 /** How long it stays known that somebody left: several times what an instance takes to look again. */
 const FORGET_SECONDS = 120;
 /** How far back an instance looks for what it was not told of. */
@@ -43,7 +46,7 @@ export const READ_PRESENCES: Statement = {
   text: `SELECT p.room, p.principal_id, p.kind, p.connections, p.state, p.state_at FROM presences p
     JOIN instances i ON i.id = p.instance_id
     WHERE p.room = ANY($2::text[]) AND p.instance_id <> $1 AND p.connections > 0
-      AND i.seen_at > now() - make_interval(secs => ${DEAD_SECONDS})`,
+      AND ${isThereSql('i')}`,
 };
 
 /** Says that the instance `$1` is there. Answers whether the database had not heard of it. */
@@ -65,8 +68,7 @@ export const BURY_DEAD: Statement = {
   name: 'presences.bury_dead',
   text: `UPDATE presences p SET connections = 0, changed_at = now()
     WHERE p.connections > 0 AND NOT EXISTS (
-      SELECT FROM instances i WHERE i.id = p.instance_id
-        AND i.seen_at > now() - make_interval(secs => ${DEAD_SECONDS}))`,
+      SELECT FROM instances i WHERE i.id = p.instance_id AND ${isThereSql('i')})`,
 };
 
 /** Removes what nobody needs to hear of any more. */

@@ -36,7 +36,7 @@ export class RoomsAdapter extends WsAdapter {
   private readonly config: AtriumConfig;
   private readonly lifecycle: Lifecycle;
   private readonly connections: Connections;
-
+  private readonly queues = new WeakMap<WebSocket, FrameQueue>();
   private readonly trustProxy: (address: string, hop: number) => boolean;
 
   constructor(app: INestApplication) {
@@ -72,7 +72,13 @@ export class RoomsAdapter extends WsAdapter {
   ): void {
     const connection = this.connections.of(client);
     if (!connection) throw new Error('A socket must be registered before its handlers are bound');
-    new FrameQueue(client, connection, handlers, transform, this.config.sockets.framesPerSecond);
+    // Every gateway binds its own; there is one queue, so that the frames of all stay in order.
+    let queue = this.queues.get(client);
+    if (!queue) {
+      queue = new FrameQueue(client, connection, this.config.sockets.framesPerSecond);
+      this.queues.set(client, queue);
+    }
+    queue.add(handlers, transform);
   }
 
   /** Why a handshake is refused; `undefined` if it is fine. */

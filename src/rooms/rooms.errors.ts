@@ -72,10 +72,17 @@ export class OtherPrincipal extends Problem {
   }
 }
 
+/** `closed`: the socket has closed while its frame was waiting. */
+export class SocketClosed extends Problem {
+  constructor() {
+    super(409, 'closed', 'This socket has closed.');
+  }
+}
+
 /** `unknown_event`: the frame asks for something that does not exist. */
 export class UnknownFrame extends Problem {
-  constructor() {
-    super(400, 'unknown_event', 'event must be auth, join, leave, publish, presence or ping.');
+  constructor(known: readonly string[]) {
+    super(400, 'unknown_event', `event must be one of ${known.join(', ')}.`);
   }
 }
 

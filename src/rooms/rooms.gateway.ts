@@ -9,7 +9,6 @@ import {
 } from '@nestjs/websockets';
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
-import { Problem } from '../common/problem.js';
 import { ValidationPipe } from '../common/validation.pipe.js';
 import { SessionRevocations } from '../sessions/session-revocations.js';
 import { Connections } from './connections.js';
@@ -62,37 +61,31 @@ export class RoomsGateway
 
   @SubscribeMessage('auth')
   auth(@ConnectedSocket() client: WebSocket, @MessageBody() { token }: AuthFrame): void {
-    this.rooms.authenticate(this.connectionOf(client), token);
+    this.rooms.authenticate(this.connections.get(client), token);
   }
 
   @SubscribeMessage('join')
   join(@ConnectedSocket() client: WebSocket, @MessageBody() frame: JoinFrame): Promise<void> {
-    return this.rooms.join(this.connectionOf(client), frame);
+    return this.rooms.join(this.connections.get(client), frame);
   }
 
   @SubscribeMessage('leave')
   leave(@ConnectedSocket() client: WebSocket, @MessageBody() { room }: LeaveFrame): void {
-    this.rooms.leave(this.connectionOf(client), room);
+    this.rooms.leave(this.connections.get(client), room);
   }
 
   @SubscribeMessage('publish')
   publish(@ConnectedSocket() client: WebSocket, @MessageBody() frame: PublishFrame): Promise<void> {
-    return this.rooms.publish(this.connectionOf(client), frame);
+    return this.rooms.publish(this.connections.get(client), frame);
   }
 
   @SubscribeMessage('presence')
   presence(@ConnectedSocket() client: WebSocket, @MessageBody() frame: PresenceFrame): void {
-    this.rooms.present(this.connectionOf(client), frame);
+    this.rooms.present(this.connections.get(client), frame);
   }
 
   @SubscribeMessage('ping')
   ping(@ConnectedSocket() client: WebSocket): void {
-    this.connectionOf(client).reply('pong', {});
-  }
-
-  private connectionOf(client: WebSocket): ReturnType<Connections['open']> {
-    const connection = this.connections.of(client);
-    if (!connection) throw new Problem(409, 'closed', 'This socket has closed.');
-    return connection;
+    this.connections.get(client).reply('pong', {});
   }
 }

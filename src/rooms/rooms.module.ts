@@ -36,6 +36,6 @@ import { RoomsService } from './rooms.service.js';
     RoomsGateway,
     RoomsService,
   ],
-  exports: [Publisher],
+  exports: [Connections, PresenceStore, Publisher],
 })
 export class RoomsModule {}

@@ -10,14 +10,22 @@ export interface MessageKind {
   readonly data: Schema;
   /** What the server answers with, besides `error`. */
   readonly reply?: string;
+  /** Whether the server sends it without being asked. */
+  readonly unasked?: true;
 }
 
-const text = (description: string): Schema => ({ type: 'string', description });
-const object = (
+/** What each side may send. */
+export interface MessageKinds {
+  readonly client: readonly MessageKind[];
+  readonly server: readonly MessageKind[];
+}
+
+export const text = (description: string): Schema => ({ type: 'string', description });
+export const object = (
   properties: Readonly<Record<string, Schema>>,
   required: readonly string[] = Object.keys(properties),
 ): Schema => ({ type: 'object', properties, required, additionalProperties: false });
-const list = (items: Schema): Schema => ({ type: 'array', items });
+export const list = (items: Schema): Schema => ({ type: 'array', items });
 
 const ROOM = { type: 'string', pattern: '^[a-z]{1,32}/[0-9a-f-]{36}$', description: '`{kind}/{id}`' };
 const CURSOR = text('`<epoch>-<seq>`, opaque: everything up to it has been seen.');
@@ -45,7 +53,7 @@ const CLOUD_EVENT = object({
 });
 
 /** What a client may send. */
-export const CLIENT_MESSAGES: readonly MessageKind[] = [
+const CLIENT_MESSAGES: readonly MessageKind[] = [
   {
     name: 'auth',
     summary:
@@ -84,7 +92,7 @@ export const CLIENT_MESSAGES: readonly MessageKind[] = [
 ];
 
 /** What the server may send. */
-export const SERVER_MESSAGES: readonly MessageKind[] = [
+const SERVER_MESSAGES: readonly MessageKind[] = [
   {
     name: 'ready',
     summary: 'The token was good.',
@@ -116,6 +124,7 @@ export const SERVER_MESSAGES: readonly MessageKind[] = [
   {
     name: 'left',
     summary: 'The socket is no longer in the room; with a `code` if it did not ask for that.',
+    unasked: true,
     data: object({ room: ROOM, code: text('Such as `membership_lost`.') }, ['room']),
   },
   {
@@ -126,11 +135,13 @@ export const SERVER_MESSAGES: readonly MessageKind[] = [
   {
     name: 'event',
     summary: 'Something happened in a room; a durable event has a cursor.',
+    unasked: true,
     data: object({ room: ROOM, cursor: CURSOR, event: CLOUD_EVENT }, ['room', 'event']),
   },
   {
     name: 'presence',
     summary: 'Who came, went or changed; or, with `presence`, everybody who is there.',
+    unasked: true,
     data: {
       oneOf: [
         object({ room: ROOM, joined: list(ENTRY), left: list(ENTRY), updated: list(ENTRY) }),
@@ -154,6 +165,8 @@ export const SERVER_MESSAGES: readonly MessageKind[] = [
     ),
   },
 ];
+
+export const ROOM_MESSAGES: MessageKinds = { client: CLIENT_MESSAGES, server: SERVER_MESSAGES };
 
 /** What each close code tells the client to do. */
 export const CLOSE_CODES: Readonly<Record<number, string>> = {

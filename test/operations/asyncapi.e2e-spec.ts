@@ -4,9 +4,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { Ajv, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
 import { getMetadataStorage } from 'class-validator';
+import { AgentsGateway } from '../../src/leases/agents.gateway.js';
+import { HeartbeatRequest } from '../../src/leases/heartbeats.dto.js';
 import { CloseCode } from '../../src/rooms/close-codes.js';
 import * as frames from '../../src/rooms/rooms.dto.js';
 import { RoomsGateway } from '../../src/rooms/rooms.gateway.js';
+import { startAgent } from '../support/agents.js';
 import { startAtrium, type TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { addMember, createItem, type Person, registerUser } from '../support/people.js';
@@ -70,9 +73,10 @@ describe('/asyncapi.json', () => {
     expect(references.filter((ref) => look(ref) === undefined)).toEqual([]);
   });
 
-  it('has every frame that the gateway handles, and no other', () => {
-    const handled = Object.getOwnPropertyNames(RoomsGateway.prototype)
-      .map((name) => Object.getOwnPropertyDescriptor(RoomsGateway.prototype, name)?.value as unknown)
+  it('has every frame that the gateways handle, and no other', () => {
+    const handled = [RoomsGateway.prototype, AgentsGateway.prototype]
+      .flatMap((prototype) => Object.values(Object.getOwnPropertyDescriptors(prototype)))
+      .map(({ value }) => value as unknown)
       .map((handler) =>
         typeof handler === 'function' ? (Reflect.getMetadata('message', handler) as unknown) : undefined,
       )
@@ -89,6 +93,7 @@ describe('/asyncapi.json', () => {
     ['leave', frames.LeaveFrame],
     ['publish', frames.PublishFrame],
     ['presence', frames.PresenceFrame],
+    ['heartbeat', HeartbeatRequest],
   ])('describes %s as it is validated: the same fields, of which the same may be left out', (name, Frame) => {
     const rules = getMetadataStorage().getTargetValidationMetadatas(Frame, '', false, false);
     const fields = [...new Set(rules.map(({ propertyName }) => propertyName))].sort();
@@ -128,7 +133,10 @@ describe('Every frame that the server sends', () => {
       guest.frames.some(({ event, data }) => event === 'left' && 'code' in data),
     );
     await client.send('leave', { room });
-    seen.push(...client.frames, ...guest.frames);
+    const agent = await startAgent(app, ada, ['leases']);
+    const machine = await connect(app, { token: agent.token });
+    await machine.send('heartbeat');
+    seen.push(...client.frames, ...guest.frames, ...machine.frames);
 
     for (const frame of seen) {
       const validate = validator('server', frame.event);
