@@ -128,8 +128,15 @@ module.exports = {
       name: 'no-undeclared-packages',
       comment: 'Name the package in package.json: another package brings it today and may not tomorrow.',
       severity: 'error',
-      from: { path: '^(src|migrations)/' },
+      from: { path: '^(src|migrations|examples)/' },
       to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+    },
+    {
+      name: 'examples-stand-alone',
+      comment: 'An example is copied into projects that have nothing of this one.',
+      severity: 'error',
+      from: { path: '^examples/([^/]+)/' },
+      to: { path: '^(src|test|migrations)/' },
     },
     {
       name: 'migrations-stand-alone',

@@ -16,7 +16,12 @@ const EXAMPLES = ['.env'];
 /** Read by the tests alone. */
 const TEST_VARIABLES = ['RACE_ROUNDS', 'TEST_DATABASE_URL'];
 
-const documents = ['README.md', 'CONTRIBUTING.md', ...filesBelow('docs', '.md')];
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...filesBelow('docs', '.md'),
+  ...filesBelow('examples', '.md'),
+];
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
 const variables = [...read('.env.example').matchAll(/^([A-Z][A-Z0-9_]*)=/gm)].map(([, name]) => name);
 
@@ -24,7 +29,8 @@ const variables = [...read('.env.example').matchAll(/^([A-Z][A-Z0-9_]*)=/gm)].ma
 const spans = (text: string): string[] =>
   [...text.replaceAll(/^```.*?^```$/gms, '').matchAll(/`([^`\n]+)`/g)].map(([, span = '']) => span);
 
-const TOP = /^(src|test|docs|migrations|bench|scripts)\/|^\.(ci\/|env|dependency-cruiser)|^Dockerfile$/;
+const TOP =
+  /^(src|test|docs|migrations|bench|scripts|examples)\/|^\.(ci\/|env|dependency-cruiser)|^Dockerfile$/;
 
 /** The headings' anchors, as they are made from their texts. */
 const anchors = (text: string): string[] =>
