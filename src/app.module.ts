@@ -17,6 +17,8 @@ import { MailModule } from './mail/mail.module.js';
 import { MfaModule } from './mfa/mfa.module.js';
 import { HealthModule } from './observability/health/health.module.js';
 import { LoggingModule } from './observability/logging/logging.module.js';
+import { ManagementModule } from './observability/management/management.module.js';
+import { MetricsModule } from './observability/metrics/metrics.module.js';
 import { RateLimitsModule } from './rate-limits/rate-limits.module.js';
 import { OAuthServerModule } from './oauth-server/oauth-server.module.js';
 import { OAuthModule } from './oauth/oauth.module.js';
@@ -54,6 +56,8 @@ export class AppModule {
         CustomRoomsModule,
         HealthModule,
         LoggingModule,
+        MetricsModule,
+        ManagementModule,
       ],
     };
   }

@@ -18,6 +18,7 @@ import { IMPORT_BODIES } from './items/item-imports.service.js';
 import { TAKES_JSON_PATCH } from './items/item-patches.js';
 import { logsOf } from './observability/logging/logs.js';
 import { requestLog } from './observability/logging/request-log.js';
+import { Metrics } from './observability/metrics/metrics.js';
 import { TAKES_FORM } from './oauth-server/oauth-request.js';
 import { RoomsAdapter } from './rooms/rooms.adapter.js';
 import { serveReference } from './reference.js';
@@ -63,7 +64,8 @@ export async function createApplication(
     next();
   });
   app.use(requestId);
-  app.use(requestLog(logs));
+  const { http: counted } = app.get(Metrics);
+  app.use(requestLog(logs, counted && ((...ended) => counted.ended(...ended))));
   app.use(securityHeaders());
   const open = config.http.corsOrigins.includes('*');
   app.enableCors({

@@ -16,6 +16,8 @@ export class AtriumConfig {
   /** How much is logged: of all, and of some modules apart. */
   readonly logLevels: { readonly default: LogLevel; readonly modules: Readonly<Record<string, LogLevel>> };
   readonly apiDocs: boolean;
+  /** `undefined`: there is none. */
+  readonly management: { readonly port: number; readonly host: string } | undefined;
   readonly database: {
     /** `undefined`: start the embedded server. */
     readonly url: string | undefined;
@@ -118,6 +120,10 @@ export class AtriumConfig {
     this.dataDir = resolve(env.DATA_DIR);
     this.logLevels = { default: env.LOG_LEVEL, modules: readLogLevels(env.LOG_LEVELS) };
     this.apiDocs = env.API_DOCS;
+    this.management =
+      env.MANAGEMENT_PORT === undefined
+        ? undefined
+        : { port: env.MANAGEMENT_PORT, host: env.MANAGEMENT_HOST };
     this.database = {
       url: env.DATABASE_URL,
       directUrl: env.DATABASE_DIRECT_URL,

@@ -51,6 +51,18 @@ export class Environment {
   @Switch()
   API_DOCS = true;
 
+  /** Metrics and the levels of the log, for operators. */
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt({ message: 'must be a port number from 0 to 65535' })
+  @Min(0, { message: 'must be a port number from 0 to 65535' })
+  @Max(65535, { message: 'must be a port number from 0 to 65535' })
+  MANAGEMENT_PORT?: number;
+
+  @IsString()
+  @MinLength(1, { message: 'must be an address' })
+  MANAGEMENT_HOST = '127.0.0.1';
+
   // The database.
 
   @IsString()

@@ -2,6 +2,7 @@ import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { type CustomTypesConfig, Pool } from 'pg';
 import { DatabaseBusyError, DatabaseUnavailableError, isCancelled, isConnectionLoss } from './errors.js';
 import type { StatementValue } from './pipelined-statements.js';
+import { type PoolUse, useOf } from './pool-use.js';
 import { CONNECT_TIMEOUT_MS, SESSION_OPTIONS } from './session-options.js';
 
 /** Where and how bounded reads are run. */
@@ -51,6 +52,10 @@ export class BoundedReads implements OnApplicationShutdown {
     this.pool.on('error', (error) => {
       this.logger.debug(`An idle connection broke: ${error.message}`);
     });
+  }
+
+  get use(): PoolUse {
+    return useOf(this.pool);
   }
 
   /**

@@ -3,6 +3,7 @@ import { Pool, type CustomTypesConfig, type PoolClient } from 'pg';
 import { DatabaseBusyError, DatabaseUnavailableError, isCancelled, isConnectionLoss } from './errors.js';
 import { ReadTooSlowError } from './bounded-reads.js';
 import type { StatementValue } from './pipelined-statements.js';
+import { type PoolUse, useOf } from './pool-use.js';
 import { CONNECT_TIMEOUT_MS, SESSION_OPTIONS } from './session-options.js';
 
 /** Where and how snapshots are read. */
@@ -41,6 +42,10 @@ export class SnapshotReads implements OnApplicationShutdown {
     this.pool.on('error', (error) => {
       this.logger.debug(`An idle connection broke: ${error.message}`);
     });
+  }
+
+  get use(): PoolUse {
+    return useOf(this.pool);
   }
 
   /**

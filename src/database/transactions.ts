@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
+import type { Pool } from 'pg';
 import { isRetryable } from './errors.js';
+import { type PoolUse, useOf } from './pool-use.js';
 
 /** Attempts in all, and the longest wait before the next one per attempt made, in ms. */
 const ATTEMPTS = 5;
@@ -11,6 +13,15 @@ const BACKOFF_MS = 20;
 @Injectable()
 export class Transactions {
   constructor(private readonly dataSource: DataSource) {}
+
+  get use(): PoolUse {
+    return useOf(this.pool);
+  }
+
+  /** TypeORM's own; other statements of its data source use it, too. */
+  private get pool(): Pool {
+    return (this.dataSource.driver as unknown as { readonly master: Pool }).master;
+  }
 
   /**
    * Commits what `work` did and answers with what it answered; any error rolls everything back and is thrown on.

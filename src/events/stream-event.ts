@@ -37,6 +37,11 @@ export class StreamEvent {
     return this.parts.data;
   }
 
+  /** When it was written, by the database's clock, in milliseconds since the Unix epoch. */
+  get writtenAt(): number {
+    return Date.parse(rfc3339(this.parts.time));
+  }
+
   /** About how many characters it keeps in memory. */
   get size(): number {
     return this.parts.data.length + 512;

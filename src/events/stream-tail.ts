@@ -6,6 +6,7 @@ import { Epoch } from './epoch.js';
 import { EventsGoneError } from './events-gone.js';
 import { FollowedStream } from './followed-stream.js';
 import type { StreamEvent } from './stream-event.js';
+import { eventsHandedOn } from './stream-observations.js';
 import { FIRST_PAGE_EVENTS, nextPageEvents, type StreamHead, Streams } from './streams.js';
 
 /** Why followers must fetch the state anew. */
@@ -64,6 +65,11 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
   onApplicationShutdown(): void {
     this.stopped = true;
     clearInterval(this.sweepTimer);
+  }
+
+  /** How many streams are followed. */
+  get followedCount(): number {
+    return this.live.size;
   }
 
   listen(listener: TailListener): void {
@@ -156,7 +162,10 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
 
   private handOn(stream: FollowedStream, events: readonly StreamEvent[]): void {
     const due = stream.receive(events);
-    if (due.length > 0) for (const listener of this.listeners) listener.onEvents(stream, due);
+    const newest = due.at(-1);
+    if (!newest) return;
+    for (const listener of this.listeners) listener.onEvents(stream, due);
+    if (eventsHandedOn.isWanted) eventsHandedOn.tell({ writtenAt: newest.writtenAt });
   }
 
   /** Reads what lies between the position and what is known to exist. */

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { withoutLogContext } from '../common/log-context.js';
 import { DatabaseBusyError, isConnectionLoss, isRetryable } from '../database/errors.js';
 import type { PipelinedStatements, Statement } from '../database/pipelined-statements.js';
+import { writesCombined } from './stream-observations.js';
 
 /** One kind of write that many callers may share a statement for. */
 export interface CombinableWrite<Input extends object> {
@@ -100,6 +101,7 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
     const rows = await this.statements.run<Row>(this.write.statement, [parameter]);
     if (rows.length !== batch.length)
       throw new Error(`${this.write.statement.name} answered ${rows.length} rows to ${batch.length} inputs`);
+    writesCombined.tell({ statement: this.write.statement.name, size: batch.length });
     rows.sort((a, b) => Number(a.n) - Number(b.n));
     this.committed(rows);
     return rows;

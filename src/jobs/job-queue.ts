@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { JobWithMetadata, Queue } from 'pg-boss';
 import { withLogContext } from '../common/log-context.js';
+import { jobRan } from './job-observations.js';
 import type { JobHandler, JobOutcome, QueueOptions } from './job.js';
 
 /** Where a job goes, as a copy, when it is given up. */
@@ -54,7 +55,17 @@ export class JobQueue {
   /** Runs a job. @throws whatever its handler throws: it is tried again, or given up */
   run(job: JobWithMetadata, stopping: AbortSignal): Promise<JobOutcome> {
     const fields = { job: job.id, queue: this.name };
-    return withLogContext({ logFields: () => fields }, () => this.attempt(job, stopping));
+    return withLogContext({ logFields: () => fields }, () => this.observed(job, stopping));
+  }
+
+  private async observed(job: JobWithMetadata, stopping: AbortSignal): Promise<JobOutcome> {
+    const startedAt = performance.now();
+    let outcome: JobOutcome | 'failed' = 'failed';
+    try {
+      return (outcome = await this.attempt(job, stopping));
+    } finally {
+      jobRan.tell({ queue: this.name, outcome, durationMs: performance.now() - startedAt });
+    }
   }
 
   private async attempt(job: JobWithMetadata, stopping: AbortSignal): Promise<JobOutcome> {

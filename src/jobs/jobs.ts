@@ -11,6 +11,7 @@ import { Bus } from '../bus/bus.js';
 import { AtriumConfig } from '../config/config.js';
 import type { EnqueueOptions, JobHandler, JobOutcome, QueueOptions } from './job.js';
 import { inTransaction, JobDatabase } from './job-database.js';
+import { jobGivenUp } from './job-observations.js';
 import { GIVEN_UP, JobQueue } from './job-queue.js';
 
 const CHANNEL = 'jobs';
@@ -206,6 +207,7 @@ export class Jobs
 
   private async giveUp({ data, sourceName, sourceId }: JobWithMetadata): Promise<void> {
     this.logger.error(`Job ${sourceId} of ${sourceName} is given up; jobs.job keeps it for a week`);
+    jobGivenUp.tell({ queue: sourceName ?? GIVEN_UP });
     await this.queues.get(sourceName ?? '')?.giveUp(data);
   }
 

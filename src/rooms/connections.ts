@@ -65,6 +65,11 @@ export class Connections implements OnApplicationBootstrap, OnApplicationShutdow
     return connection;
   }
 
+  /** How many are open. */
+  get count(): number {
+    return this.byClient.size;
+  }
+
   /** Whether one more socket of this network would be too many. */
   isFull(network: string): boolean {
     return this.byNetwork.of(network) >= this.config.sockets.perAddress;

@@ -45,6 +45,11 @@ export class EventStreams implements OnModuleInit, OnApplicationBootstrap, Befor
     private readonly config: AtriumConfig,
   ) {}
 
+  /** How many are open. */
+  get count(): number {
+    return this.open.size;
+  }
+
   onModuleInit(): void {
     this.revocations.onRevoked((ended) => {
       for (const stream of this.open)

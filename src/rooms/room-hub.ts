@@ -29,6 +29,8 @@ export interface Joined extends Present, Omit<Start, 'position'> {
  */
 @Injectable()
 export class RoomHub implements OnModuleInit {
+  /** How many events were given to subscribers as they came. */
+  deliveries = 0;
   private readonly rooms = new Map<string, Room>();
   /** The rooms of each subscriber, by name. */
   private readonly subscriptions = new Map<Subscriber, Map<string, Subscription>>();
@@ -115,6 +117,11 @@ export class RoomHub implements OnModuleInit {
   /** Takes a subscriber out of all its rooms. */
   leaveAll(subscriber: Subscriber): void {
     for (const subscription of [...this.subscriptionsOf(subscriber).values()]) this.leave(subscription);
+  }
+
+  /** How many rooms somebody at this instance is in. */
+  get roomCount(): number {
+    return this.rooms.size;
   }
 
   /** Whether somebody at this instance is in the room. */
@@ -225,6 +232,7 @@ export class RoomHub implements OnModuleInit {
 
   private deliver(room: Room, event: StreamEvent): void {
     if (room.live.size === 0) return;
+    this.deliveries += room.live.size;
     const frameOn = oncePerWire((wire) => room.framesOn(wire).of(event));
     for (const subscription of room.live) {
       const { subscriber } = subscription;

@@ -36,6 +36,6 @@ import { RoomsService } from './rooms.service.js';
     RoomsGateway,
     RoomsService,
   ],
-  exports: [Connections, PresenceStore, Publisher],
+  exports: [Connections, EventStreams, PresenceStore, Publisher, RoomHub],
 })
 export class RoomsModule {}

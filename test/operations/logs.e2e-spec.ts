@@ -12,6 +12,10 @@ import { type AtriumProcess, spawnAtrium } from '../support/process.js';
 import { connect } from '../support/sockets.js';
 
 const FAULT = 'a fault that was planted';
+const PLANTED = `
+  CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.title LIKE 'fault%' THEN RAISE EXCEPTION '${FAULT}: %', NEW.title; END IF; RETURN NEW; END $$;
+  CREATE TRIGGER planted BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION planted()`;
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 
 let database: TestDatabase;
@@ -24,10 +28,7 @@ beforeAll(async () => {
   client = new Client({ connectionString: database.url });
   await client.connect();
   // A mistake of ours that quotes what it was given, as PostgreSQL does.
-  await client.query(`
-    CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-      IF NEW.title LIKE 'fault%' THEN RAISE EXCEPTION '${FAULT}: %', NEW.title; END IF; RETURN NEW; END $$;
-    CREATE TRIGGER planted BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION planted()`);
+  await client.query(PLANTED);
   const planted = new URL(database.url);
   planted.searchParams.set('application_name', 'planted-in-the-address');
   const variables = {

@@ -25,6 +25,10 @@ export class RequestContext implements LogContext {
 
   constructor(private readonly request: Request) {}
 
+  get method(): string {
+    return this.request.method;
+  }
+
   get requestId(): string {
     return requestIdOf(this.request);
   }
@@ -47,7 +51,7 @@ export class RequestContext implements LogContext {
       traceId: this.traceId,
       principal: user && principalName(user),
       workspaceId: this.workspaceId(user),
-      method: this.request.method,
+      method: this.method,
       route: this.route,
     };
   }

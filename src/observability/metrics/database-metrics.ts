@@ -1,0 +1,43 @@
+import { Injectable } from '@nestjs/common';
+import { Gauge, type Registry } from 'prom-client';
+import { BoundedReads } from '../../database/bounded-reads.js';
+import { PipelinedStatements } from '../../database/pipelined-statements.js';
+import type { PoolUse } from '../../database/pool-use.js';
+import { SnapshotReads } from '../../database/snapshot-reads.js';
+import { Transactions } from '../../database/transactions.js';
+
+const STATES = ['open', 'idle', 'waiting'] as const;
+
+/** The ways to the database, and how busy they are. */
+@Injectable()
+export class DatabaseMetrics {
+  constructor(
+    private readonly statements: PipelinedStatements,
+    private readonly transactions: Transactions,
+    private readonly reads: BoundedReads,
+    private readonly snapshots: SnapshotReads,
+  ) {}
+
+  register(registry: Registry): void {
+    const { statements, transactions, reads, snapshots } = this;
+    const pools: Readonly<Record<string, { readonly use: PoolUse }>> = { transactions, reads, snapshots };
+    new Gauge({
+      name: 'atrium_database_pool_connections',
+      help: 'Connections of the pools, by state: open, of those idle; and how many callers wait for one.',
+      labelNames: ['pool', 'state'] as const,
+      registers: [registry],
+      collect() {
+        for (const [pool, { use }] of Object.entries(pools))
+          for (const state of STATES) this.set({ pool, state }, use[state]);
+      },
+    });
+    new Gauge({
+      name: 'atrium_database_statements_waiting',
+      help: 'Pipelined statements that were sent or wait, and are not answered yet.',
+      registers: [registry],
+      collect() {
+        this.set(statements.waiting);
+      },
+    });
+  }
+}
