@@ -4,6 +4,8 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
 import { AGENTS_TAKE_JSON_PATCH } from './agents/agent-patches.js';
 import { AppModule } from './app.module.js';
+import { answerBrokenRequests } from './common/client-error.js';
+import { EventLoopWatch, refuseOverload } from './common/overload.js';
 import { jsonBody } from './common/body.js';
 import { formBody } from './common/form-body.js';
 import { AtriumHttpAdapter } from './common/http-adapter.js';
@@ -17,7 +19,7 @@ import { databaseProblem } from './database/database-problem.js';
 import { IMPORT_BODIES } from './items/item-imports.service.js';
 import { TAKES_JSON_PATCH } from './items/item-patches.js';
 import { logsOf } from './observability/logging/logs.js';
-import { requestLog } from './observability/logging/request-log.js';
+import { logBrokenRequest, requestLog } from './observability/logging/request-log.js';
 import { Metrics } from './observability/metrics/metrics.js';
 import { TAKES_FORM } from './oauth-server/oauth-request.js';
 import { RoomsAdapter } from './rooms/rooms.adapter.js';
@@ -49,12 +51,16 @@ export async function createApplication(
   root: DynamicModule = AppModule.register(config),
 ): Promise<NestExpressApplication> {
   const logs = logsOf(config);
-  const app = await NestFactory.create<NestExpressApplication>(root, new AtriumHttpAdapter(), {
-    bodyParser: false,
-    logger: logs,
-    // A failed start is the caller's to clean up after.
-    abortOnError: false,
-  });
+  const app = await NestFactory.create<NestExpressApplication>(
+    root,
+    new AtriumHttpAdapter(config.http.headersTimeoutMs),
+    {
+      bodyParser: false,
+      logger: logs,
+      // A failed start is the caller's to clean up after.
+      abortOnError: false,
+    },
+  );
   app.disable('x-powered-by');
   app.disable('etag'); // versions are the only entity tags
   app.set('trust proxy', config.http.trustedProxies);
@@ -67,6 +73,9 @@ export async function createApplication(
   const { http: counted } = app.get(Metrics);
   app.use(requestLog(logs, counted && ((...ended) => counted.ended(...ended))));
   app.use(securityHeaders());
+  if (config.http.overloadDelayMs > 0)
+    watchEventLoop(app, config.http.overloadDelayMs, () => counted?.wasShed());
+  answerBrokenRequests(app.getHttpServer(), (id, status) => logBrokenRequest(logs, id, status));
   const open = config.http.corsOrigins.includes('*');
   app.enableCors({
     origin: open ? '*' : [...config.http.corsOrigins],
@@ -76,11 +85,19 @@ export async function createApplication(
     maxAge: 600,
   });
   const jsonPatches = [TAKES_JSON_PATCH, AGENTS_TAKE_JSON_PATCH];
-  const json = jsonBody(config.http.bodyLimitBytes, jsonPatches, IMPORT_BODIES);
-  app.use(formBody(TAKES_FORM, json));
+  const { bodyLimitBytes, bodyTimeoutMs } = config.http;
+  const json = jsonBody(bodyLimitBytes, bodyTimeoutMs, jsonPatches, IMPORT_BODIES);
+  app.use(formBody(TAKES_FORM, bodyTimeoutMs, json));
   app.useWebSocketAdapter(new RoomsAdapter(app));
   app.useGlobalPipes(new ValidationPipe());
   app.useGlobalFilters(new ProblemFilter(databaseProblem));
   if (config.apiDocs) serveReference(app);
   return app;
+}
+
+/** Until the server has closed. */
+function watchEventLoop(app: NestExpressApplication, limitMs: number, shed: () => void): void {
+  const watch = new EventLoopWatch(limitMs);
+  app.use(refuseOverload(watch, shed));
+  app.getHttpServer().once('close', () => watch.stop());
 }

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Lifecycle } from './common/lifecycle.js';
 import { type AtriumConfig, loadConfig } from './config/config.js';
 import { ConfigurationError } from './config/configuration-error.js';
@@ -10,6 +11,9 @@ import { type EmbeddedServer, startEmbedded } from './database/embedded.js';
 
 /** How often, while draining, connections are closed on which nothing is asked any more. */
 const IDLE_CHECK_MS = 50;
+
+/** What letting go of the database may take, when everything else has ended or was cut. */
+const LAST_MS = 2_000;
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -94,7 +98,7 @@ function watchOver(logs: Logs): void {
   });
 }
 
-/** Not ready, sockets closed, requests finished, then the database let go; the second signal ends at once. */
+/** Not ready, a grace, sockets closed, requests finished, the database let go; the second signal ends at once. */
 function stopOnSignal(starting: Promise<Running>, logs: Logs): void {
   let stopping = false;
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
@@ -114,21 +118,29 @@ function stopOnSignal(starting: Promise<Running>, logs: Logs): void {
 }
 
 async function drain({ app, config, postgres, connections }: Running): Promise<void> {
-  app.get(Lifecycle).drain();
+  const { drainGraceMs, drainTimeoutMs } = config.http;
+  const logger = new Logger('Shutdown');
+  const lifecycle = app.get(Lifecycle);
+  lifecycle.drain();
+  if (drainGraceMs > 0) await delay(drainGraceMs);
   const server = app.getHttpServer();
-  const limit = config.http.drainTimeoutMs;
+  lifecycle.close(drainTimeoutMs);
   const patience = setTimeout(() => {
-    new Logger('Shutdown').warn(`What is not answered after ${limit} ms is cut`);
+    logger.warn(`What is not answered after ${drainTimeoutMs} ms is cut`);
     server.closeAllConnections();
-  }, limit).unref();
+  }, drainTimeoutMs).unref();
+  // What does not end then never would.
+  const last = setTimeout(() => {
+    logger.error('Could not stop in time');
+    process.exit(1);
+  }, drainTimeoutMs + LAST_MS).unref();
   // A connection that was kept alive for a next request is idle once the one under way is answered.
   const idle = setInterval(() => {
     server.closeIdleConnections();
     for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
   }, IDLE_CHECK_MS).unref();
   await app.close();
-  clearTimeout(patience);
-  clearInterval(idle);
+  for (const timer of [patience, last, idle]) clearTimeout(timer);
   await postgres?.stop();
 }
 

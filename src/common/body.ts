@@ -2,6 +2,7 @@ import express, { type NextFunction, type Request, type RequestHandler, type Res
 import { JSON_PATCH_TYPE, JsonPatchDocument } from './json-patch.js';
 import { JsonRefused, parseJsonBytes } from './json.js';
 import { Problem, ValidationFailed } from './problem.js';
+import { timely } from './timely.js';
 
 /** 400 `malformed_json`: the body is not JSON at all. */
 export class MalformedJson extends Problem {
@@ -56,14 +57,16 @@ const MERGE_PATCH_TYPE = 'application/merge-patch+json';
 /**
  * Reads JSON bodies into `request.body`: bounded, decoded strictly, parsed by {@link parseJsonBytes}. Any
  * other media type is refused rather than ignored, so that no caller believes it was understood.
+ * @param timeoutMs how long one may take to arrive
  * @param takesJsonPatch the paths that also take a JSON Patch, which becomes a {@link JsonPatchDocument}
  */
 export function jsonBody(
   limitBytes: number,
+  timeoutMs: number,
   takesJsonPatch: readonly RegExp[],
   streams: readonly StreamedBody[] = [],
 ): RequestHandler {
-  const read = express.raw({ limit: limitBytes, type: () => true });
+  const read = timely(express.raw({ limit: limitBytes, type: () => true }), timeoutMs);
   const acceptedTypes = ({ method, path }: Request): string[] => {
     if (method !== 'PATCH') return [JSON_TYPE];
     return [
@@ -83,7 +86,7 @@ export function jsonBody(
       const isEncoded = (request.headers['content-encoding'] ?? 'identity') !== 'identity';
       return next(isEncoded ? new EncodedUpload() : undefined);
     }
-    read(request, response, (error?: unknown) => {
+    void read(request, response, (error?: unknown) => {
       if (error) return next(asProblem(error, limitBytes));
       try {
         request.body = Buffer.isBuffer(request.body) ? parse(request.body, type) : undefined;
@@ -126,6 +129,7 @@ function parse(bytes: Buffer, type: string): unknown {
 }
 
 function asProblem(error: unknown, limitBytes: number): Problem {
+  if (error instanceof Problem) return error;
   const { status } = error as { status?: number };
   if (status === 413) return new BodyTooLarge(limitBytes);
   if (status === 415)

@@ -1,4 +1,6 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import { RequestTimeout } from './client-error.js';
+import { timely } from './timely.js';
 
 const TYPE = 'application/x-www-form-urlencoded';
 const LIMIT_BYTES = 65_536;
@@ -26,15 +28,17 @@ export class FormParameters {
 /**
  * Reads forms into `request.body`, as {@link FormParameters}, on the paths that take them and nothing else. What is no
  * form, or too long, leaves the body undefined: the handler says in its own words what it wants.
+ * @param timeoutMs how long one may take to arrive
  * @param otherwise reads the bodies of all other paths
  */
-export function formBody(paths: RegExp, otherwise: RequestHandler): RequestHandler {
-  const read = express.raw({ limit: LIMIT_BYTES, type: () => true });
+export function formBody(paths: RegExp, timeoutMs: number, otherwise: RequestHandler): RequestHandler {
+  const read = timely(express.raw({ limit: LIMIT_BYTES, type: () => true }), timeoutMs);
   return (request: Request, response: Response, next: NextFunction): void => {
     if (request.method !== 'POST' || !paths.test(request.path))
       return void otherwise(request, response, next);
     const [type = ''] = (request.headers['content-type'] ?? '').toLowerCase().split(';');
-    read(request, response, (error?: unknown) => {
+    void read(request, response, (error?: unknown) => {
+      if (error instanceof RequestTimeout) return next(error);
       const { body } = request as { body: unknown };
       const isForm = !error && type.trim() === TYPE && Buffer.isBuffer(body);
       request.body = isForm ? new FormParameters(body.toString('utf8')) : undefined;

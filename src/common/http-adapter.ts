@@ -1,4 +1,5 @@
 import { ExpressAdapter } from '@nestjs/platform-express';
+import { createServer, type RequestListener } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Request, Response } from 'express';
@@ -6,8 +7,27 @@ import { matchesNone } from './conditional.js';
 import { CACHING, Representation, representationHeaders, type RepresentationMeta } from './representation.js';
 import { Streamed } from './streamed.js';
 
+/** What a whole request may take to arrive: an upload. Other bodies have a shorter time of their own. */
+const WHOLE_REQUEST_MS = 300_000;
+/** How often it is looked for those that take longer. */
+const CHECKING_MS = 1_000;
+
 /** Nest's Express adapter, which also knows how to send a {@link Representation} and a {@link Streamed} answer. */
 export class AtriumHttpAdapter extends ExpressAdapter {
+  /** @param headersTimeoutMs how long the headers of a request may take to arrive */
+  constructor(private readonly headersTimeoutMs: number) {
+    super();
+  }
+
+  override initHttpServer(): void {
+    const options = {
+      headersTimeout: this.headersTimeoutMs,
+      requestTimeout: WHOLE_REQUEST_MS,
+      connectionsCheckingInterval: Math.min(CHECKING_MS, this.headersTimeoutMs),
+    };
+    this.httpServer = createServer(options, this.getInstance<RequestListener>());
+  }
+
   override reply(response: Response, body: unknown, statusCode?: number): unknown {
     if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', CACHING);
     if (body instanceof Streamed) return sendStreamed(response, body);

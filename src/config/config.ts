@@ -60,7 +60,15 @@ export class AtriumConfig {
   readonly http: {
     readonly corsOrigins: readonly string[];
     readonly bodyLimitBytes: number;
+    /** How long everything goes on after the signal, so that balancers take notice. */
+    readonly drainGraceMs: number;
     readonly drainTimeoutMs: number;
+    /** What the headers of a request may take to arrive. */
+    readonly headersTimeoutMs: number;
+    /** What its body may take, unless it is an upload. */
+    readonly bodyTimeoutMs: number;
+    /** How late the event loop may be on average; 0: as late as it is. */
+    readonly overloadDelayMs: number;
     readonly trustedProxies: TrustedProxies;
   };
   readonly imports: { readonly limitBytes: number };
@@ -158,7 +166,11 @@ export class AtriumConfig {
     this.http = {
       corsOrigins: env.CORS_ORIGINS,
       bodyLimitBytes: env.BODY_LIMIT_BYTES,
+      drainGraceMs: env.DRAIN_GRACE_MS ?? (env.NODE_ENV === 'production' ? 3_000 : 0),
       drainTimeoutMs: env.DRAIN_TIMEOUT_MS,
+      headersTimeoutMs: env.HEADERS_TIMEOUT_MS,
+      bodyTimeoutMs: env.BODY_TIMEOUT_MS,
+      overloadDelayMs: env.OVERLOAD_DELAY_MS,
       trustedProxies: (env.TRUST_PROXY ? readTrustedProxies(env.TRUST_PROXY) : undefined) ?? false,
     };
     this.imports = { limitBytes: env.IMPORT_LIMIT_BYTES };

@@ -210,8 +210,25 @@ export class Environment {
   @WholeNumber({ of: 'bytes', unit: 'bytes', min: 1_024, max: 10 * 1_073_741_824 })
   IMPORT_LIMIT_BYTES = 268_435_456;
 
+  /** What the headers of a request may take to arrive. */
+  @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 100, max: 120_000 })
+  HEADERS_TIMEOUT_MS = 10_000;
+
+  /** What its body may take then, unless it is an upload. */
+  @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 100, max: 300_000 })
+  BODY_TIMEOUT_MS = 30_000;
+
+  /** How late the event loop may be on average before requests are answered 503 early; 0: never. */
+  @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 0, max: 60_000 })
+  OVERLOAD_DELAY_MS = 1_000;
+
   @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 0, max: 60_000 })
   DRAIN_TIMEOUT_MS = 10_000;
+
+  /** How long a stopping process goes on as before, but for being ready; 3 s in production, else 0. */
+  @IsOptional()
+  @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 0, max: 60_000 })
+  DRAIN_GRACE_MS?: number;
 
   // Mail.
 

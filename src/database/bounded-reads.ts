@@ -3,7 +3,7 @@ import { type CustomTypesConfig, Pool } from 'pg';
 import { DatabaseBusyError, DatabaseUnavailableError, isCancelled, isConnectionLoss } from './errors.js';
 import type { StatementValue } from './pipelined-statements.js';
 import { type PoolUse, useOf } from './pool-use.js';
-import { CONNECT_TIMEOUT_MS, SESSION_OPTIONS } from './session-options.js';
+import { POOL_WAIT_MS, SESSION_OPTIONS } from './session-options.js';
 
 /** Where and how bounded reads are run. */
 export interface BoundedReadOptions {
@@ -45,7 +45,7 @@ export class BoundedReads implements OnApplicationShutdown {
       options: `${SESSION_OPTIONS} -c jit=off -c default_transaction_read_only=on`,
       max: CONNECTIONS,
       statement_timeout: timeoutMs,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      connectionTimeoutMillis: POOL_WAIT_MS,
       keepAlive: true,
       types: AS_TEXT,
     });

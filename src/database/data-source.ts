@@ -1,7 +1,7 @@
 import type { DataSourceOptions } from 'typeorm';
 import { migrations } from '../../migrations/index.js';
 import { entities } from './entities.js';
-import { CONNECT_TIMEOUT_MS, SESSION_OPTIONS } from './session-options.js';
+import { POOL_WAIT_MS, SESSION_OPTIONS } from './session-options.js';
 
 /** Where the database is and how it is used; `AtriumConfig.database` with its `url` set is one. */
 export interface DatabaseSettings {
@@ -21,7 +21,7 @@ export function dataSourceOptions(database: DatabaseSettings): DataSourceOptions
     url: database.url,
     applicationName: 'atrium',
     poolSize: database.poolSize,
-    connectTimeoutMS: CONNECT_TIMEOUT_MS,
+    connectTimeoutMS: POOL_WAIT_MS,
     // Classes, not globs: TypeORM would import the files outside of a test runner's module system.
     entities,
     migrations,

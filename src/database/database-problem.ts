@@ -1,10 +1,12 @@
 import { OutcomeUnknown, type Problem, Unavailable } from '../common/problem.js';
-import { DatabaseBusyError, isConnectionLoss } from './errors.js';
+import { DatabaseBusyError, isCancelled, isConnectionLoss, isLockTimeout, isPoolTimeout } from './errors.js';
 
 /** What the caller is told when the database, not the request, is the trouble. */
 export function databaseProblem(error: unknown): Problem | undefined {
-  if (error instanceof DatabaseBusyError)
+  if (error instanceof DatabaseBusyError || isPoolTimeout(error))
     return new Unavailable('Too busy; nothing was done. Try again.', error);
+  if (isLockTimeout(error) || isCancelled(error))
+    return new Unavailable('It took too long and was broken off; nothing was done. Try again.', error);
   if (isConnectionLoss(error))
     return new OutcomeUnknown('The database did not answer; a write may or may not have been done.', error);
   return undefined;

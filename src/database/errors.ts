@@ -93,6 +93,10 @@ export function isConnectionLoss(error: unknown): boolean {
   );
 }
 
+/** Whether there was no connection to be had in time: nothing was sent. */
+export const isPoolTimeout = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith('timeout exceeded when trying to connect');
+
 /** Whether PostgreSQL refused or cancelled the statement itself, so that nothing of it happened. */
 export function isStatementError(error: unknown): boolean {
   return serverError(error)?.severity !== undefined && !isConnectionLoss(error);

@@ -31,6 +31,8 @@ export class PipelinedSession {
   private corked = false;
   private answered = 0;
   private answeredBefore = 0;
+  private answeredThen = 0;
+  private calls = 0;
   private readonly client: Client;
   /** Resolves when the connection is usable or has failed for good; answers with the failure. */
   readonly opened: Promise<Error | undefined>;
@@ -118,6 +120,15 @@ export class PipelinedSession {
   async close(): Promise<void> {
     this.state = 'gone';
     await this.client.end().catch(() => undefined);
+  }
+
+  /**
+   * To be called at an interval: whether statements wait and none was answered for so many calls.
+   */
+  isStalled(calls: number): boolean {
+    this.calls = this.busy > 0 && this.answered === this.answeredThen ? this.calls + 1 : 0;
+    this.answeredThen = this.answered;
+    return this.calls >= calls;
   }
 
   /**

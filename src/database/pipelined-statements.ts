@@ -20,6 +20,10 @@ const MAX_WAITING = 4_096;
 const BACKOFF_MS = { first: 50, last: 1_000 };
 /** What a statement may take past its own time limit until its connection counts as dead. */
 const SILENCE_MS = 5_000;
+/** How often it is looked whether the database answers at all, in ms. */
+const STALL_LOOK_MS = 500;
+/** How often in a row none of the connections may have had an answer, before further statements are refused at once. */
+const STALLED_LOOKS = 6;
 
 /**
  * The hot path to the database: single statements, each a transaction of its own, prepared by name and sent over a
@@ -32,6 +36,9 @@ export class PipelinedStatements implements OnApplicationShutdown {
   private readonly connections: number;
   private readonly maxWaiting: number;
   private readonly watchdog: NodeJS.Timeout;
+  private readonly stallTimer: NodeJS.Timeout;
+  /** Whether every connection there may be waits for the database, and has waited for long. */
+  private stalled = false;
   private failures = 0;
   private retryAt = 0;
   private lastFailure: Error | undefined;
@@ -45,6 +52,10 @@ export class PipelinedStatements implements OnApplicationShutdown {
     this.watchdog = setInterval(() => {
       for (const session of this.sessions) session.checkProgress();
     }, options.statementTimeoutMs + SILENCE_MS).unref();
+    this.stallTimer = setInterval(() => {
+      const stalled = this.sessions.filter((session) => session.isStalled(STALLED_LOOKS));
+      this.stalled = stalled.length >= this.connections;
+    }, STALL_LOOK_MS).unref();
   }
 
   /** Statements that wait for their answer. */
@@ -54,13 +65,14 @@ export class PipelinedStatements implements OnApplicationShutdown {
 
   /**
    * Runs one statement. Statements of one caller may overtake each other unless each is awaited.
-   * @throws {DatabaseBusyError} too many are waiting; it was not sent
+   * @throws {DatabaseBusyError} too many are waiting, or nothing is answered any more; it was not sent
    * @throws {DatabaseUnavailableError} there is no connection, or it broke before the answer: a write may have happened
    * @throws {import('pg').DatabaseError} the statement's own error, with its SQLSTATE in `code`
    */
   run<Row>(statement: Statement, values: readonly StatementValue[] = []): Promise<Row[]> {
     return new Promise<Row[]>((resolve, reject) => {
       if (this.closing) throw new DatabaseUnavailableError('Atrium is shutting down');
+      if (this.stalled) throw new DatabaseBusyError(this.count);
       if (this.count >= this.maxWaiting) throw new DatabaseBusyError(this.maxWaiting);
       this.count++;
       this.send(statement, values, true, (error, rows) => {
@@ -150,6 +162,7 @@ export class PipelinedStatements implements OnApplicationShutdown {
   private async closeOnce(): Promise<void> {
     if (this.count > 0) await new Promise<void>((resolve) => (this.whenIdle = resolve));
     clearInterval(this.watchdog);
+    clearInterval(this.stallTimer);
     await Promise.all(this.sessions.splice(0).map((session) => session.close()));
   }
 

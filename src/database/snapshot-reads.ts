@@ -4,7 +4,7 @@ import { DatabaseBusyError, DatabaseUnavailableError, isCancelled, isConnectionL
 import { ReadTooSlowError } from './bounded-reads.js';
 import type { StatementValue } from './pipelined-statements.js';
 import { type PoolUse, useOf } from './pool-use.js';
-import { CONNECT_TIMEOUT_MS, SESSION_OPTIONS } from './session-options.js';
+import { POOL_WAIT_MS, SESSION_OPTIONS } from './session-options.js';
 
 /** Where and how snapshots are read. */
 export interface SnapshotReadOptions {
@@ -35,7 +35,7 @@ export class SnapshotReads implements OnApplicationShutdown {
       max: SNAPSHOTS,
       statement_timeout: options.timeoutMs,
       idle_in_transaction_session_timeout: STALL_MS,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      connectionTimeoutMillis: POOL_WAIT_MS,
       keepAlive: true,
       types: AS_TEXT,
     });

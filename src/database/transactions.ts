@@ -2,12 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { Pool } from 'pg';
-import { isRetryable } from './errors.js';
+import { DatabaseBusyError, isRetryable } from './errors.js';
 import { type PoolUse, useOf } from './pool-use.js';
 
 /** Attempts in all, and the longest wait before the next one per attempt made, in ms. */
 const ATTEMPTS = 5;
 const BACKOFF_MS = 20;
+/** Transactions that may wait for a connection; the next is refused. */
+const MAX_WAITING = 100;
 
 /** Runs work in one transaction, again when PostgreSQL sacrificed it for a concurrent one. */
 @Injectable()
@@ -27,8 +29,11 @@ export class Transactions {
    * Commits what `work` did and answers with what it answered; any error rolls everything back and is thrown on.
    * After a serialization failure (40001) or a deadlock (40P01), and after nothing else, `work` runs again, up to
    * five times in all: outside of the database it must not do what cannot be done twice.
+   * @throws {DatabaseBusyError} too many wait for a connection; nothing was done
    */
   async run<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    // Each of these would wait for all of them.
+    if (this.pool.waitingCount >= MAX_WAITING) throw new DatabaseBusyError(MAX_WAITING);
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.dataSource.transaction(work);

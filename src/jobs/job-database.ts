@@ -28,6 +28,8 @@ export class JobDatabase implements Db {
       max: CONNECTIONS,
       idleTimeoutMillis: IDLE_MS,
       statement_timeout: statementTimeoutMs,
+      lock_timeout: Math.ceil(statementTimeoutMs / 2),
+      idle_in_transaction_session_timeout: statementTimeoutMs * 2,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       keepAlive: true,
     });

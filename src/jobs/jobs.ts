@@ -8,6 +8,7 @@ import {
 import { type JobWithMetadata, PgBoss } from 'pg-boss';
 import { DataSource, type EntitySubscriberInterface, type QueryRunner } from 'typeorm';
 import { Bus } from '../bus/bus.js';
+import { Lifecycle } from '../common/lifecycle.js';
 import { AtriumConfig } from '../config/config.js';
 import type { EnqueueOptions, JobHandler, JobOutcome, QueueOptions } from './job.js';
 import { inTransaction, JobDatabase } from './job-database.js';
@@ -57,7 +58,9 @@ export class Jobs
     private readonly config: AtriumConfig,
     private readonly dataSource: DataSource,
     private readonly bus: Bus,
+    private readonly lifecycle: Lifecycle,
   ) {
+    lifecycle.signal.addEventListener('abort', () => this.stopping.abort(lifecycle.signal.reason));
     const { url, statementTimeoutMs } = config.database;
     if (url === undefined)
       throw new Error(
@@ -142,7 +145,8 @@ export class Jobs
   /** Takes nothing new, and waits until what runs has ended or was handed back, for as long as a drain may take. */
   async beforeApplicationShutdown(): Promise<void> {
     this.stopping.abort(new Error('Atrium is shutting down'));
-    await this.boss.stop({ graceful: true, timeout: this.config.http.drainTimeoutMs, close: false });
+    const timeout = Math.min(this.config.http.drainTimeoutMs, this.lifecycle.leftMs);
+    await this.boss.stop({ graceful: true, timeout: Math.max(1, timeout), close: false });
   }
 
   onApplicationShutdown(): Promise<void> {

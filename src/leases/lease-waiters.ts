@@ -2,6 +2,7 @@ import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import type { FollowedStream } from '../events/followed-stream.js';
 import type { StreamEvent } from '../events/stream-event.js';
 import { StreamTail, type TailListener } from '../events/stream-tail.js';
+import { Lifecycle } from '../common/lifecycle.js';
 import { Unavailable } from '../common/problem.js';
 import { LEASE_CLAIMED } from './leases.events.js';
 
@@ -53,8 +54,13 @@ export class LeaseWaiters implements TailListener, BeforeApplicationShutdown {
   /** Whether nobody is to wait any more. */
   closing = false;
 
-  constructor(private readonly tail: StreamTail) {
+  constructor(
+    private readonly tail: StreamTail,
+    lifecycle: Lifecycle,
+  ) {
     tail.listen(this);
+    // At once: what waits here is answered while sockets are still being told to go.
+    lifecycle.signal.addEventListener('abort', () => this.beforeApplicationShutdown());
   }
 
   /**

@@ -10,6 +10,7 @@ import { Connection } from './connection.js';
 import { Outbox } from './outbox.js';
 import { SocketClosed, TooManyConnections } from './rooms.errors.js';
 import { socketClosed } from './socket-life.js';
+import { spread } from './spread.js';
 import { Tally } from './tally.js';
 
 /** How often the one timer looks at every connection. */
@@ -113,9 +114,14 @@ export class Connections implements OnApplicationBootstrap, OnApplicationShutdow
         connection.close(CloseCode.REVOKED, 'session revoked');
   }
 
-  /** Tells every client to reconnect elsewhere, and waits a moment for them to go. */
-  async closeAll(): Promise<void> {
-    for (const connection of this.byClient.values()) connection.close(CloseCode.RESTARTING, 'restarting');
+  /**
+   * Tells every client to reconnect elsewhere, and waits a moment for them to go.
+   * @param overMs the time over which they are told, if they are many
+   */
+  async closeAll(overMs = 0): Promise<void> {
+    await spread(this.byClient.values(), overMs, (connection) =>
+      connection.close(CloseCode.RESTARTING, 'restarting'),
+    );
     if (this.byClient.size === 0) return;
     await new Promise<void>((resolve) => {
       this.whenEmpty = resolve;

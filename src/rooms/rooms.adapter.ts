@@ -1,10 +1,11 @@
 import type { INestApplication, WsMessageHandler } from '@nestjs/common';
 import { WsAdapter } from '@nestjs/platform-ws';
 import type { Express } from 'express';
-import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Observable } from 'rxjs';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { problemText } from '../common/client-error.js';
 import { handshakeAddressOf, networkOf } from '../common/client-info.js';
 import { Lifecycle } from '../common/lifecycle.js';
 import { Forbidden, NotFound, type Problem, Unavailable } from '../common/problem.js';
@@ -85,7 +86,7 @@ export class RoomsAdapter extends WsAdapter {
   private refusal(request: IncomingMessage): Problem | undefined {
     if (!PATH.test((request.url ?? '').split('?', 1)[0] ?? ''))
       return new NotFound('Sockets are served at /ws and /ws/{room}.');
-    if (this.lifecycle.draining) return new Unavailable('This instance is going away; connect again.');
+    if (this.lifecycle.closing) return new Unavailable('This instance is going away; connect again.');
     if (!this.isFromHome(request)) return new Forbidden('Sockets of this Origin are not let in.');
     const network = networkOf(handshakeAddressOf(request, this.trustProxy));
     networks.set(request, network);
@@ -103,18 +104,7 @@ export class RoomsAdapter extends WsAdapter {
 
 /** Answers a handshake with a problem (RFC 9457) instead, as any request is. */
 function refuse(socket: Duplex, request: IncomingMessage, problem: Problem): void {
-  const status = problem.getStatus();
   const id = newRequestId(request.headers);
-  handshakeRefused.tell({ requestId: id, status });
-  const body = JSON.stringify(problem.body(id));
-  const headers = {
-    ...problem.headers,
-    'Content-Type': 'application/problem+json; charset=utf-8',
-    'Content-Length': String(Buffer.byteLength(body)),
-    'Cache-Control': 'no-store',
-    'X-Request-Id': id,
-    Connection: 'close',
-  };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
-  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'));
+  handshakeRefused.tell({ requestId: id, status: problem.getStatus() });
+  socket.end(problemText(problem, id));
 }

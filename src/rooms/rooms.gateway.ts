@@ -9,6 +9,7 @@ import {
 } from '@nestjs/websockets';
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
+import { Lifecycle } from '../common/lifecycle.js';
 import { ValidationPipe } from '../common/validation.pipe.js';
 import { SessionRevocations } from '../sessions/session-revocations.js';
 import { Connections } from './connections.js';
@@ -17,6 +18,9 @@ import { PresenceStore } from './presence-store.js';
 import { networkOfHandshake, roomOfPath } from './rooms.adapter.js';
 import { AuthFrame, JoinFrame, LeaveFrame, PresenceFrame, PublishFrame } from './rooms.dto.js';
 import { RoomsService } from './rooms.service.js';
+
+/** Over how long many sockets are told to go, when there is time. */
+const SPREAD_MS = 5_000;
 
 /**
  * The socket's face. Every frame is answered, by the service or by the filter; a socket is registered before
@@ -33,6 +37,7 @@ export class RoomsGateway
     private readonly rooms: RoomsService,
     private readonly presences: PresenceStore,
     private readonly revocations: SessionRevocations,
+    private readonly lifecycle: Lifecycle,
   ) {}
 
   onModuleInit(): void {
@@ -40,7 +45,7 @@ export class RoomsGateway
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    await this.connections.closeAll();
+    await this.connections.closeAll(Math.min(SPREAD_MS, this.lifecycle.leftMs / 2));
     await this.presences.withdraw();
   }
 

@@ -88,6 +88,18 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('On %s', (signal) => {
   });
 });
 
+describe('In the grace after the signal', () => {
+  it('the process is not ready, and answers whatever it is asked', async () => {
+    const atrium = await start({ DRAIN_GRACE_MS: '60000' });
+    const url = await atrium.url();
+    const ada = await registerUser({ url });
+    atrium.child.kill('SIGTERM');
+    await until('not ready', async () => (await http({ url }).get('/health/ready')).status === 503);
+    const answer = await ada.http.post('/v1/items', { title: 'in the grace', type: 'x', data: {} });
+    expect([answer.status, answer.headers.get('connection')]).toEqual([201, 'close']);
+  });
+});
+
 describe('Connections on which nothing is asked', () => {
   it('are closed by a process that stops, not waited for, whether they were used or not', async () => {
     const atrium = await start({ DRAIN_TIMEOUT_MS: '60000', LOG_LEVEL: 'warn' });

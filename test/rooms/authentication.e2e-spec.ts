@@ -225,9 +225,9 @@ describe('The handshake', () => {
     },
   );
 
-  it('while the instance drains is answered 503, with the advice to come back', async () => {
+  it('while the instance closes is answered 503, with the advice to come back', async () => {
     const instance = await app.startSecondInstance();
-    instance.nest.get(Lifecycle).drain();
+    instance.nest.get(Lifecycle).close(10_000);
     const refusal = await connect(instance, { token: ada.token }).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
     await instance.stop();

@@ -45,3 +45,8 @@ function logEnd(logs: Logs, context: RequestContext, response: Response, duratio
   };
   logs.frequent(level, MODULE, fields, 'request');
 }
+
+/** Logs what was not even a request. */
+export function logBrokenRequest(logs: Logs, requestId: string, status: number): void {
+  if (logs.levels.isEnabled(MODULE, 'log')) logs.frequent('log', MODULE, { requestId, status }, 'no request');
+}

@@ -1,0 +1,109 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { startAtrium, type TestApp } from '../support/app.js';
+import { http, type ProblemAnswer } from '../support/http.js';
+import { type Person, registerUser } from '../support/people.js';
+
+let app: TestApp;
+let ada: Person;
+beforeAll(async () => {
+  app = await startAtrium({ HEADERS_TIMEOUT_MS: '300', BODY_TIMEOUT_MS: '300' });
+  ada = await registerUser(app);
+});
+afterAll(() => app.stop());
+
+async function dial(): Promise<Socket> {
+  const { hostname, port } = new URL(app.url);
+  const socket = connect({ host: hostname, port: Number(port) });
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** Sends this and no more. @returns what is answered before the connection is closed */
+async function say(bytes: string): Promise<{ status: number; head: string; problem: ProblemAnswer }> {
+  const socket = await dial();
+  socket.write(bytes);
+  const answer = await text(socket);
+  const [head = '', body = ''] = answer.split('\r\n\r\n');
+  return { status: Number(head.split(' ')[1]), head, problem: JSON.parse(body) as ProblemAnswer };
+}
+
+const head = (line: string, ...headers: string[]): string =>
+  [line, 'Host: atrium', ...headers, '', ''].join('\r\n');
+const post = (...headers: string[]): string =>
+  head(
+    'POST /v1/items HTTP/1.1',
+    `Authorization: Bearer ${ada.token}`,
+    'Content-Type: application/json',
+    ...headers,
+  );
+
+describe('What is not a request', () => {
+  it.each<[string, number, string, () => string]>([
+    ['no HTTP', 400, 'bad_request', () => '\u0016\u0003\u0001 this is not HTTP\r\n\r\n'],
+    ['a header without a name', 400, 'bad_request', () => head('GET / HTTP/1.1', ': x')],
+    ['two lengths', 400, 'bad_request', () => post('Content-Length: 2', 'Content-Length: 3')],
+    [
+      'a length and chunks',
+      400,
+      'bad_request',
+      () => post('Content-Length: 2', 'Transfer-Encoding: chunked'),
+    ],
+    ['a chunk without a size', 400, 'bad_request', () => `${post('Transfer-Encoding: chunked')}z\r\n`],
+    [
+      'too many headers',
+      431,
+      'headers_too_large',
+      () => head('GET / HTTP/1.1', `X-Long: ${'x'.repeat(20_000)}`),
+    ],
+    ['half a head, and then nothing', 408, 'request_timeout', () => 'GET /v1/me HTTP/1.1\r\nHost: atr'],
+    [
+      'half a body, and then nothing',
+      408,
+      'request_timeout',
+      () => `${post('Content-Length: 100')}{"title":`,
+    ],
+    [
+      'half a chunk, and then nothing',
+      408,
+      'request_timeout',
+      () => `${post('Transfer-Encoding: chunked')}5\r\n{"t`,
+    ],
+  ])('%s is answered %i, as a problem, and the connection is closed', async (_, status, code, bytes) => {
+    const answer = await say(bytes());
+    expect([answer.status, answer.problem.status, answer.problem.code]).toEqual([status, status, code]);
+    expect(answer.head.toLowerCase()).toContain('content-type: application/problem+json; charset=utf-8');
+    expect(answer.head.toLowerCase()).toContain('connection: close');
+    expect(answer.head).toContain(answer.problem.requestId);
+    expect((await http(app).get('/health/live')).status).toBe(200);
+  });
+
+  it('a form that does not come is given up, too', async () => {
+    const headers = ['Content-Type: application/x-www-form-urlencoded', 'Content-Length: 100'];
+    const { status } = await say(`${head('POST /oauth/token HTTP/1.1', ...headers)}grant_type=`);
+    expect(status).toBe(408);
+  });
+
+  it('a body that comes slowly, but in time, is read', async () => {
+    const socket = await dial();
+    const json = JSON.stringify({ title: 'slow', type: 'x', data: {} });
+    socket.write(post(`Content-Length: ${json.length}`, 'Connection: close') + json.slice(0, 10));
+    await http(app).get('/health/live');
+    socket.write(json.slice(10));
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 201 /);
+  });
+
+  it('behind an answer that has begun ends the connection without a word that could be taken for its rest', async () => {
+    const socket = await dial();
+    const room = `workspaces/${ada.workspaceId}`;
+    socket.write(head(`GET /v1/events/stream?room=${room} HTTP/1.1`, `Authorization: Bearer ${ada.token}`));
+    await once(socket, 'data');
+    let rest = '';
+    socket.setEncoding('utf8').on('data', (part: string) => (rest += part));
+    socket.write('this is not HTTP\r\n\r\n');
+    await once(socket, 'close');
+    expect(rest).not.toContain('HTTP/1.1 400');
+  });
+});
