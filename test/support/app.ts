@@ -77,6 +77,9 @@ export async function startInstance(databaseUrl: string, overrides: Variables = 
     await stop();
     throw error;
   }
-  const { port } = nest.getHttpServer().address() as AddressInfo;
+  const server = nest.getHttpServer();
+  // No client's idle connection is ended while a request may be on its way.
+  server.keepAliveTimeout = 0;
+  const { port } = server.address() as AddressInfo;
   return { url: `http://127.0.0.1:${port}`, nest, moveClock: (ms) => void (offset += ms), stop };
 }

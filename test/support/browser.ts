@@ -1,4 +1,5 @@
 import type { Answer, ProblemAnswer } from './http.js';
+import { request } from './request.js';
 
 interface BrowserOptions {
   readonly headers?: Readonly<Record<string, string>>;
@@ -42,8 +43,7 @@ export class Browser {
     path: string,
     { headers, json }: BrowserOptions = {},
   ): Promise<Answer<Body>> {
-    const response = await fetch(new URL(path, this.app.url), {
-      method,
+    const answer = await request(method, new URL(path, this.app.url), {
       headers: {
         ...(headers ?? this.page),
         ...(this.cookies.size > 0 ? { Cookie: this.header } : {}),
@@ -51,14 +51,8 @@ export class Browser {
       },
       body: json === undefined ? undefined : JSON.stringify(json),
     });
-    this.keep(response);
-    const text = await response.text();
-    return {
-      status: response.status,
-      headers: response.headers,
-      text,
-      body: (text === '' ? undefined : JSON.parse(text)) as Body,
-    };
+    this.keep(answer);
+    return answer as Answer<Body>;
   }
 
   post<Body = ProblemAnswer>(path: string, options?: BrowserOptions): Promise<Answer<Body>> {
@@ -69,7 +63,7 @@ export class Browser {
     return [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
   }
 
-  private keep(response: Response): void {
+  private keep(response: { readonly headers: Headers }): void {
     for (const { name, value, attributes } of setCookies(response)) {
       const expires = attributes.expires;
       if (expires !== undefined && Date.parse(expires) <= Date.now() && attributes['max-age'] === undefined)

@@ -1,3 +1,5 @@
+import { hasHeader, request } from './request.js';
+
 /** An answer, read to its end. */
 export interface Answer<Body = unknown> {
   readonly status: number;
@@ -51,28 +53,14 @@ export function http({ url }: { readonly url: string }, token?: string): HttpCli
     path: string,
     options: CallOptions = {},
   ): Promise<Answer<Body>> => {
-    const headers = new Headers(options.headers);
+    const headers = { ...options.headers };
     const bearer = options.token ?? token;
-    if (bearer !== undefined && !headers.has('authorization'))
-      headers.set('Authorization', `Bearer ${bearer}`);
+    if (bearer !== undefined && !hasHeader(headers, 'authorization'))
+      headers['Authorization'] = `Bearer ${bearer}`;
     const body = options.json === undefined ? options.raw : JSON.stringify(options.json);
-    if (body !== undefined && !headers.has('content-type')) headers.set('Content-Type', 'application/json');
-    const stream = body instanceof ReadableStream ? { duplex: 'half' as const } : {};
-    const response = await fetch(new URL(path, url), {
-      method,
-      headers,
-      body,
-      redirect: 'manual',
-      ...stream,
-    });
-    const text = await response.text();
-    const isJson = /[/+]json\b/.test(response.headers.get('content-type') ?? '') && text !== '';
-    return {
-      status: response.status,
-      headers: response.headers,
-      text,
-      body: (isJson ? JSON.parse(text) : undefined) as Body,
-    };
+    if (body !== undefined && !hasHeader(headers, 'content-type'))
+      headers['Content-Type'] = 'application/json';
+    return (await request(method, new URL(path, url), { headers, body })) as Answer<Body>;
   };
   return {
     call,
