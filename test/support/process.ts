@@ -50,7 +50,7 @@ export async function spawnAtrium(
           if (hasExited) throw new Error(`It ended instead:\n${text}`);
           return /^Atrium serves (\S+)$/m.exec(text)?.[1];
         },
-        30_000,
+        100_000, // as long as a test may take: a busy machine starts many at once
       ),
     kill: async () => {
       child.kill('SIGKILL');
