@@ -2,8 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { root, swcOptions } from './test/support/native/paths.mjs';
 
 /** Loaded once per worker; see test/support/native/transform.mjs. */
-const NATIVE = '(@nestjs|typeorm|class-validator|class-transformer|reflect-metadata|rxjs|pg)/';
-const SOURCES = `^${RegExp.escape(root)}/(src|migrations)/.*\\.ts$`;
+const NATIVE =
+  '(@nestjs|@seriousme|ajv|ajv-formats|class-transformer|class-validator|csv-parse|fast-check|jsonwebtoken|mailparser|' +
+  'openid-client|pg|pg-boss|reflect-metadata|rfc6902|rxjs|typeorm)/';
+const SOURCES = `^${RegExp.escape(root)}/(src|migrations|test/support)/.*\\.ts$`;
 
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 if (!hasRedis) console.warn('There is no redis-server on the PATH: the specs in test/redis are left out.');

@@ -1,16 +1,16 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 import { PgBoss } from 'pg-boss';
 import type { Jobs } from '../../src/jobs/jobs.js';
+import { compiledPath, root } from '../support/native/paths.mjs';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { type JobsInstance, startJobs } from '../support/jobs.js';
 import { until } from '../support/until.js';
 
-const root = resolve(import.meta.dirname, '../..');
 let database: TestDatabase;
 let client: Client;
 let running: JobsInstance[] = [];
@@ -189,8 +189,8 @@ describe('An instance that stops', () => {
 
 describe('An instance that is killed with -9', () => {
   it('loses its job to another one, which finishes it', async () => {
-    const worker = fork(join(root, 'test/support/job-worker.ts'), [database.url], {
-      execArgv: ['--no-warnings', '--import', '@swc-node/register/esm-register'],
+    const worker = fork(compiledPath(join(root, 'test/support/job-worker.ts')), [database.url], {
+      execArgv: ['--no-warnings'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const said: unknown[] = [];

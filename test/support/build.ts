@@ -2,11 +2,11 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { glob, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join, relative, resolve } from 'node:path';
+import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
+import { root } from './native/paths.mjs';
 import { until } from './until.js';
 
-const root = resolve(import.meta.dirname, '../..');
 const cache = join(root, 'node_modules/.cache/atrium-tests');
 const SOURCES = ['src/**/*.ts', 'migrations/*.ts', 'tsconfig*.json', 'nest-cli.json', 'package-lock.json'];
 const PATIENCE_MS = 120_000;

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { expect } from '@jest/globals';
 import { Browser } from './browser.js';
 import { type LoginAnswer, PASSWORD } from './people.js';
 
@@ -16,10 +15,10 @@ export const credentials = () => ({ email: `${randomUUID()}@example.com`, passwo
 export async function signedIn(at: { readonly url: string }) {
   const browser = new Browser(at);
   const input = credentials();
-  const { status, body } = await browser.post<CookieLogin>('/v1/auth/register', {
+  const { status, body, text } = await browser.post<CookieLogin>('/v1/auth/register', {
     json: { ...input, transport: 'cookie' },
   });
-  expect(status).toBe(201);
+  if (status !== 201) throw new Error(`register answered ${status}: ${text}`);
   return { browser, ...input, ...body };
 }
 

@@ -5,7 +5,6 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { jest } from '@jest/globals';
 import jwt from 'jsonwebtoken';
 import Provider from 'oidc-provider';
 import { startAtrium, type TestApp, type Variables } from './app.js';
@@ -38,7 +37,8 @@ export interface IdentityProvider {
 /** @param names of the providers under which Atrium knows it */
 export async function startIdentityProvider(names: readonly string[] = ['corp']): Promise<IdentityProvider> {
   // The library says on the console that this is no set-up for production.
-  for (const level of ['info', 'warn'] as const) jest.spyOn(console, level).mockReturnValue(undefined);
+  const { info, warn } = console;
+  console.info = console.warn = () => undefined;
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -93,7 +93,10 @@ export async function startIdentityProvider(names: readonly string[] = ['corp'])
         held.splice(0).forEach((response) => response.destroy());
       };
     },
-    stop: () => stopServer(server),
+    stop: () => {
+      Object.assign(console, { info, warn });
+      return stopServer(server);
+    },
   };
 }
 

@@ -1,15 +1,20 @@
 import { transformFile } from '@swc/core';
 import { glob, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { compiledPath, compiledRoot, root, swcOptions } from './paths.mjs';
 
-/** The application, and the process that tests start many of. */
-const SOURCES = ['src/**/*.ts', 'migrations/*.ts', 'test/support/database-holder.ts'];
+/** The application, and what tests drive it with. */
+const SOURCES = ['src/**/*.ts', 'migrations/*.ts', 'test/support/**/*.ts'];
 
 /** Compiles the sources, for Node to load them as they are; what is compiled already stays. */
 export async function compileSources() {
   await mkdir(compiledRoot, { recursive: true });
   await write(join(compiledRoot, 'package.json'), '{"type":"module"}');
+  // It tells where things are, and is itself somewhere else here.
+  const paths = join(import.meta.dirname, 'paths.mjs');
+  const compiledPaths = join(compiledRoot, relative(root, paths));
+  await write(compiledPaths, `export * from ${JSON.stringify(pathToFileURL(paths).href)};`);
   for await (const source of glob(SOURCES, { cwd: root })) {
     if (source.endsWith('.spec.ts')) continue;
     const file = join(root, source);
