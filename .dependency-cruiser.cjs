@@ -37,6 +37,8 @@ const mayImport = {
   ],
   // Work on items: what a lease allows is an item's write. Agents are there, and given work, by their sockets.
   leases: [...ground, 'jobs', 'audit', 'sessions', 'workspaces', 'events', 'items', 'agents', 'rooms'],
+  // Administration without a server; reads tables, and changes by the services that requests use.
+  cli: [...ground, 'audit', 'accounts', 'rate-limits', 'sessions', 'agents'],
   // A feature, but for one thing: what is said by a request is published as from a socket.
   'custom-rooms': [...ground, 'audit', 'idempotency', 'sessions', 'workspaces', 'events', 'rooms'],
 };

@@ -1,0 +1,245 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startAgent } from '../support/agents.js';
+import { runCommand } from '../../src/cli/run.js';
+import { startAtrium, type TestApp, testVariables } from '../support/app.js';
+import { createTestDatabase } from '../support/database.js';
+import { http } from '../support/http.js';
+import { compiledPath } from '../support/native/paths.mjs';
+import { createItem, PASSWORD, type Person, registerUser } from '../support/people.js';
+import { until } from '../support/until.js';
+
+const root = resolve(import.meta.dirname, '../..');
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+let app: TestApp;
+beforeAll(async () => void (app = await startAtrium()));
+afterAll(() => app.stop());
+
+/** Runs a command on the app's database. */
+async function run(args: readonly string[], variables: Record<string, string> = {}): Promise<Ended> {
+  const said = { stdout: '', stderr: '' };
+  const code = await runCommand(args, {
+    variables: { ...testVariables(app.databaseUrl, variables) },
+    out: (text) => void (said.stdout += text),
+    err: (text) => void (said.stderr += text),
+  });
+  return { code, ...said };
+}
+
+async function json<T>(...args: string[]): Promise<T> {
+  const { code, stdout, stderr } = await run(['--json', ...args]);
+  expect([code, stderr]).toEqual([0, '']);
+  return JSON.parse(stdout) as T;
+}
+
+const mayRead = async (person: Person) => (await person.http.get('/v1/me')).status === 200;
+
+describe('Users', () => {
+  it('are listed, found by a part of their address, and shown by id or address', async () => {
+    const ada = await registerUser(app);
+    const { email, id } = ada.user;
+    const found = await json<{ data: object[] }>('users', 'list', '--email', email.toUpperCase());
+    expect(found.data).toEqual([expect.objectContaining({ id, email, disabledAt: null })]);
+    for (const name of [id, email])
+      expect(await json('users', 'show', name)).toMatchObject({ id, email, sessions: 1 });
+    const { stdout } = await run(['users', 'show', id]);
+    expect(stdout).toMatch(new RegExp(`^email +${email}$`, 'm'));
+  });
+
+  it('that are disabled are out within a moment and cannot come back, until they are enabled', async () => {
+    const eve = await registerUser(app);
+    expect(await run(['users', 'disable', eve.user.email])).toEqual({
+      code: 0,
+      stdout: `${eve.user.email} is disabled.\n`,
+      stderr: '',
+    });
+    await until('the session is out', async () => !(await mayRead(eve)));
+    const login = () => http(app).post('/v1/auth/login', { email: eve.user.email, password: PASSWORD });
+    expect((await login()).status).toBe(401);
+    await json('users', 'enable', eve.user.id);
+    expect((await login()).status).toBe(200);
+    const entries = await app.sql<{ action: string }>(
+      `SELECT action FROM audit_entries WHERE user_id = $1 AND action LIKE 'account.%' AND address = 'local'
+       ORDER BY id`,
+      [eve.user.id],
+    );
+    expect(entries.map(({ action }) => action)).toEqual(['account.disabled', 'account.enabled']);
+  });
+
+  it('who are not there are not, and it is said how to find them', async () => {
+    expect(await run(['users', 'show', 'nobody@example.org'])).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('There is no user nobody@example.org'),
+    });
+  });
+
+  it('with a name that would move the cursor are shown on a line of their own', async () => {
+    const mallory = await registerUser(app);
+    await app.sql('UPDATE users SET name = $2 WHERE id = $1', [mallory.user.id, 'a\n\u001b[31mb']);
+    const { stdout } = await run(['users', 'list', '--email', mallory.user.email]);
+    expect(stdout.split('\n')).toHaveLength(3);
+    expect(stdout).not.toContain('\u001b');
+  });
+});
+
+describe('Tokens', () => {
+  it('of a person are listed, and end one by one or all at once', async () => {
+    const ada = await registerUser(app);
+    const login = await http(app).post<{ accessToken: string }>('/v1/auth/login', {
+      email: ada.user.email,
+      password: PASSWORD,
+    });
+    const second = http(app, login.body.accessToken);
+    const { data } = await json<{ data: { id: string }[] }>('tokens', 'list', ada.user.email);
+    expect(data).toHaveLength(2);
+    const [newest] = data;
+    await json('tokens', 'revoke', '--session', newest.id);
+    await until('it is out', async () => (await second.get('/v1/me')).status === 401);
+    expect(await mayRead(ada)).toBe(true);
+    expect(await run(['tokens', 'revoke', '--session', newest.id])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('had ended before'),
+    });
+    await json('tokens', 'revoke', '--user', ada.user.id);
+    await until('so is the other', async () => !(await mayRead(ada)));
+  });
+
+  it('of an agent end, and it gets others by its credentials', async () => {
+    const ada = await registerUser(app);
+    const { agent, http: asAgent } = await startAgent(app, ada, ['items:read']);
+    expect((await asAgent.get('/v1/items')).status).toBe(200);
+    expect(await json('agents', 'show', agent.id)).toMatchObject({ id: agent.id, credentials: 1 });
+    const listed = await json<{ data: object[] }>('agents', 'list', '--workspace', ada.workspaceId);
+    expect(listed.data).toEqual([expect.objectContaining({ id: agent.id, status: 'enabled' })]);
+    await json('tokens', 'revoke', '--agent', agent.id);
+    await until('it is out', async () => (await asAgent.get('/v1/items')).status === 401);
+  });
+});
+
+describe('Streams and queues', () => {
+  it('show how far a workspace has come', async () => {
+    const ada = await registerUser(app);
+    const before = await json<{ head: string }>('streams', 'show', ada.workspaceId);
+    await createItem(ada);
+    const after = await json<{ head: string; lastEventAt: string }>('streams', 'show', ada.workspaceId);
+    expect(Number(after.head)).toBe(Number(before.head) + 1);
+    expect(Date.parse(after.lastEventAt)).not.toBeNaN();
+    const page = await json<{ data: { id: string }[] }>('streams', 'list', '--limit', '1');
+    const next = await json<{ data: { id: string }[] }>('streams', 'list', '--after', page.data[0].id);
+    expect(next.data.map(({ id }) => id)).not.toContain(page.data[0].id);
+  });
+
+  it('count the work that waits, and say why jobs have failed', async () => {
+    await app.sql(
+      `INSERT INTO jobs.job (name, state, output, completed_on)
+       SELECT name, 'failed', '{"message": "out of paper"}', now() FROM jobs.queue LIMIT 1`,
+    );
+    const { data } = await json<{ data: { of: string; dead: number }[] }>('queues', 'list');
+    expect(data.reduce((sum, { dead }) => sum + dead, 0)).toBe(1);
+    expect(await json('queues', 'failed')).toMatchObject({ data: [{ reason: 'out of paper' }] });
+  });
+});
+
+describe('The configuration', () => {
+  it('is good, or it is said what is not', async () => {
+    expect(await run(['config', 'check'])).toMatchObject({ code: 0, stdout: 'The configuration is good.\n' });
+    expect(await run(['config', 'check'], { PORT: 'many' })).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining('PORT must be a port number'),
+    });
+  });
+});
+
+describe('The doctor', () => {
+  const states = ({ data }: { data: { check: string; state: string }[] }) =>
+    Object.fromEntries(data.map(({ check, state }) => [check, state]));
+
+  it('finds a healthy database healthy', async () => {
+    const { stdout } = await run(['--json', 'doctor']);
+    expect(states(JSON.parse(stdout) as never)).toMatchObject({
+      version: 'ok',
+      migrations: 'ok',
+      clock: 'ok',
+      listening: 'ok',
+      'long transactions': 'ok',
+      redis: 'ok',
+    });
+  });
+
+  it('finds what does not answer, and says of an empty database what it lacks', async () => {
+    const empty = await createTestDatabase({ empty: true });
+    try {
+      const { code, stdout } = await run(['--json', 'doctor'], {
+        DATABASE_URL: empty.url,
+        REDIS_URL: 'redis://127.0.0.1:1',
+        SMTP_URL: 'smtp://127.0.0.1:1',
+      });
+      expect(code).toBe(1);
+      expect(states(JSON.parse(stdout) as never)).toMatchObject({
+        version: 'ok',
+        migrations: 'failed',
+        redis: 'failed',
+        mail: 'failed',
+      });
+      expect(await run(['users', 'list'], { DATABASE_URL: empty.url })).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('npm run migration:run'),
+      });
+    } finally {
+      await empty.drop();
+    }
+  });
+
+  it('cannot look at a database that is not there, and says so', async () => {
+    const { code, stderr } = await run(['doctor'], { DATABASE_URL: 'postgresql://a:b@127.0.0.1:1/c' });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^The database cannot be reached: .*ECONNREFUSED/);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+});
+
+describe('The program', () => {
+  it('reads the environment and ends with the code of its command', async () => {
+    const child = spawn(
+      process.execPath,
+      ['--no-warnings', compiledPath(join(root, 'src/cli/cli.ts')), 'users', 'show', 'x'],
+      {
+        cwd: root,
+        env: { ...process.env, DATABASE_URL: app.databaseUrl },
+      },
+    );
+    let said = '';
+    child.stderr.on('data', (data) => (said += String(data)));
+    const [code] = (await once(child, 'close')) as [number];
+    expect([code, said]).toEqual([1, expect.stringContaining('There is no user x.')]);
+  });
+});
+
+describe('A call that is not known', () => {
+  it.each([
+    [['bogus'], 'unknown command'],
+    [['users', 'list', '--limit', '0'], 'Give a whole number from 1 to 1000.'],
+    [['users', 'list', '--after', 'x'], 'Give a UUID.'],
+    [['users', 'show'], "missing required argument 'user'"],
+  ])('%j ends with 2 and says why', async (args, reason) => {
+    const { code, stderr } = await run(args);
+    expect(code).toBe(2);
+    expect(stderr).toContain(reason);
+  });
+
+  it('tokens revoke wants to know whose', async () => {
+    expect(await run(['tokens', 'revoke'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('--user'),
+    });
+  });
+});
