@@ -42,6 +42,9 @@ export interface ArenaSettings {
   /** How long every event may take to reach every reader once nothing stands in its way. */
   readonly patienceMs: number;
   readonly log: (line: string) => void;
+  /** Of drills of leases: how much there is to do, if it was said; and whether the run has little time. */
+  readonly items?: number;
+  readonly isShort?: boolean;
 }
 
 /** One process of subscribers. */
@@ -264,7 +267,7 @@ export class Arena {
 }
 
 /** Short enough for a drill to see the end of what hangs. */
-const VARIABLES = {
+export const VARIABLES = {
   NODE_ENV: 'test',
   HOST: '127.0.0.1',
   LOG_LEVEL: 'warn',

@@ -1,4 +1,6 @@
-import type { Arena, ArenaOptions } from './arena.js';
+import type { Arena, ArenaOptions, ArenaSettings } from './arena.js';
+import type { Violation } from './checker.js';
+import type { Ground } from './ground.js';
 
 /** Breaks something once, and sees it through: what was stopped runs again, and writers write. */
 export type Fault = (arena: Arena) => Promise<void>;
@@ -16,3 +18,21 @@ export interface Drill {
   /** Done in turn. */
   readonly faults: readonly Fault[];
 }
+
+/** What came of a drill. */
+export interface Outcome {
+  readonly counts: Readonly<Record<string, number>>;
+  readonly violations: readonly Violation[];
+  /** What the instances printed. */
+  readonly output: string;
+}
+
+/** Does all of a drill that has a place, faults and a checker of its own. */
+export type Conduct = (ground: Ground, settings: ArenaSettings) => Promise<Outcome>;
+
+export interface OwnDrill extends Pick<Drill, 'name' | 'about' | 'seconds'> {
+  readonly conduct: Conduct;
+}
+
+/** Any drill. */
+export type AnyDrill = Drill | OwnDrill;

@@ -7,7 +7,7 @@ import {
   strandDatabase,
   terminateBackends,
 } from './database-faults.js';
-import type { Drill } from './drill.js';
+import type { AnyDrill } from './drill.js';
 import {
   HOLD_COMMITS,
   killAfterCommit,
@@ -16,12 +16,13 @@ import {
   killInCommit,
   restartEach,
 } from './instance-faults.js';
+import { conductLeases } from './lease-faults.js';
 import { dropWhileAway, dropWhileReplaying, dropWhileStopped } from './retention-faults.js';
 
 const HEARTBEAT_MS = 10_000;
 
 /** Every drill, in the order in which a whole run does them. */
-export const drills: readonly Drill[] = [
+export const drills: readonly AnyDrill[] = [
   {
     name: 'kill-before-commit',
     about: 'kill -9 of an instance whose writes wait for the counter of a stream',
@@ -133,6 +134,12 @@ export const drills: readonly Drill[] = [
     seconds: 30,
     options: { redis: true },
     faults: [killRedis, pauseRedis, restartRedis],
+  },
+  {
+    name: 'leases',
+    about: '64 agents do 10,000 items, while they are killed and stopped, clocks jump, and instances die',
+    seconds: 60,
+    conduct: conductLeases,
   },
   {
     name: 'mixed',

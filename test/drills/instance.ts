@@ -81,6 +81,11 @@ export class Instance {
     await this.end('SIGKILL');
   }
 
+  /** Its clock jumps, where it was started with one that does (shifting-clock.mjs). */
+  shiftClock(): void {
+    this.process?.child.kill('SIGUSR2');
+  }
+
   /** SIGTERM. @returns the exit code */
   async terminate(): Promise<number | string> {
     return this.end('SIGTERM');

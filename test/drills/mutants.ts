@@ -162,6 +162,52 @@ export const mutants: readonly Mutant[] = [
     seconds: 1,
     changes: [{ file: 'rooms/room-hub.js', find: "change.kind === 'member-out'", put: 'false' }],
   },
+  {
+    name: 'leases-judged-by-another-clock',
+    about: 'a claim takes leases as expired by a clock that is three seconds ahead',
+    drill: 'leases',
+    seconds: 5,
+    changes: [
+      {
+        file: 'leases/lease-claim.sql.js',
+        find: 'AND l.due_at <= now() AND l.labels',
+        put: "AND l.due_at <= now() + interval '3 seconds' AND l.labels",
+      },
+    ],
+  },
+  {
+    name: 'claims-without-lock',
+    about: 'a claim takes what it has found, whatever became of it meanwhile',
+    drill: 'leases',
+    seconds: 5,
+    changes: [{ file: 'leases/lease-claim.sql.js', find: 'FOR UPDATE OF l SKIP LOCKED', put: '' }],
+  },
+  {
+    name: 'writes-without-fence',
+    about: 'a write under a lease is done whether or not the lease is held',
+    drill: 'leases',
+    seconds: 5,
+    changes: [
+      {
+        file: 'items/items.sql.js',
+        find: '(t.lease IS NULL OR EXISTS (SELECT FROM leased h WHERE h.n = t.n))',
+        put: '(true OR EXISTS (SELECT FROM leased h WHERE h.n = t.n))',
+      },
+    ],
+  },
+  {
+    name: 'ends-without-expiry',
+    about: 'a lease is completed by whoever had it last, however long ago it was over',
+    drill: 'leases',
+    seconds: 5,
+    changes: [
+      {
+        file: 'leases/lease-changes.sql.js',
+        find: "const HELD = `l.state = 'leased' AND l.agent_id = t.principal_id AND l.due_at > clock_timestamp()`",
+        put: "const HELD = `l.state = 'leased' AND l.agent_id = t.principal_id`",
+      },
+    ],
+  },
 ];
 
 /** Beside the dependencies, where a build finds them. */

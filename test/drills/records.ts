@@ -126,7 +126,9 @@ function canonical(value: unknown): string {
 }
 
 /** Writes records to a file, each at once: what was recorded outlives the process that did. */
-export function recorder(path: string): (entry: WriteRecord | Sighting) => void {
+export function recorder<Entry extends object = WriteRecord | Sighting>(
+  path: string,
+): (entry: Entry) => void {
   const file = openSync(path, 'a');
   return (entry) => void writeSync(file, `${JSON.stringify(entry)}\n`);
 }

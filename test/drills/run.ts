@@ -4,12 +4,12 @@
  */
 import 'reflect-metadata';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { builtMain } from '../support/build.js';
 import { Arena, type ArenaSettings, Unsettled } from './arena.js';
-import { check, type Report } from './checker.js';
-import type { Drill } from './drill.js';
+import { check } from './checker.js';
+import type { AnyDrill, Drill, Outcome } from './drill.js';
 import { drills } from './drills.js';
 import { Ground } from './ground.js';
 import { breed, type Mutant, mutants } from './mutants.js';
@@ -23,7 +23,9 @@ const { values: options } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     seconds: { type: 'string' },
     mutants: { type: 'boolean', default: false },
-    /** What the gate runs: all kinds of fault once, and two mutants. */
+    /** How much there is to do in drills of leases. */
+    items: { type: 'string' },
+    /** What the gate runs: all kinds of fault once, and some mutants. */
     short: { type: 'boolean', default: false },
     /** A folder for the records. */
     keep: { type: 'string' },
@@ -33,7 +35,9 @@ const { values: options } = parseArgs({
 /** How long what is left may take to arrive, in ms: also past connections that have to be found dead first. */
 const PATIENCE_MS = 30_000;
 const MUTANT_PATIENCE_MS = 6_000;
-const SHORT = { drills: ['mixed'], mutants: ['no-sweep', 'read-before-subscribe'] };
+const SHORT = { drills: ['mixed', 'leases'], mutants: ['no-sweep', 'read-before-subscribe'] };
+/** Of a drill that has a time of its own otherwise. */
+const SHORT_SECONDS = 5;
 /** A short run begins nothing more after this. */
 const SHORT_MS = 90_000;
 const SHOWN = 10;
@@ -48,7 +52,7 @@ function chosen<Named extends { readonly name: string }>(
   return all.filter(({ name }) => names?.includes(name) ?? true);
 }
 
-async function runDrill(ground: Ground, drill: Drill, own: Partial<ArenaSettings> = {}): Promise<Report> {
+async function runDrill(ground: Ground, drill: AnyDrill, own: Partial<ArenaSettings> = {}): Promise<Outcome> {
   const started = performance.now();
   const settings: ArenaSettings = {
     name: drill.name,
@@ -57,8 +61,18 @@ async function runDrill(ground: Ground, drill: Drill, own: Partial<ArenaSettings
     main: await builtMain(),
     patienceMs: PATIENCE_MS,
     log: (line) => console.log(`  ${((performance.now() - started) / 1_000).toFixed(1)} s: ${line}`),
+    items: options.items === undefined ? undefined : Number(options.items),
+    isShort: options.short,
     ...own,
   };
+  if (!('conduct' in drill)) return runInArena(ground, drill, settings);
+  const seconds = options.short && !options.seconds ? SHORT_SECONDS : settings.seconds;
+  const outcome = await drill.conduct(ground, { ...settings, seconds });
+  if (options.keep) keep(options.keep, join(ground.folder, settings.name), outcome.output);
+  return outcome;
+}
+
+async function runInArena(ground: Ground, drill: Drill, settings: ArenaSettings): Promise<Outcome> {
   const arena = await Arena.open(ground, settings, drill.options ?? {});
   try {
     arena.writers.resume();
@@ -72,10 +86,11 @@ async function runDrill(ground: Ground, drill: Drill, own: Partial<ArenaSettings
       throw new Error(`${drill.name} tried nothing: ${arena.faults} faults, ${report.ok} writes`);
     if (drill.mayBeTooOld && report.resyncs === 0 && report.violations.length === 0)
       throw new Error(`${drill.name} tried nothing: nobody missed what was dropped`);
-    return report;
+    const { violations, ...counts } = report;
+    return { counts, violations, output: arena.output };
   } finally {
     await arena.writers.stop();
-    if (options.keep) keep(options.keep, arena);
+    if (options.keep) keep(options.keep, arena.folder, arena.output);
     await arena.close();
   }
 }
@@ -87,20 +102,19 @@ async function strike(arena: Arena, { faults }: Drill): Promise<void> {
   await arena.settle();
 }
 
-function keep(folder: string, arena: Arena): void {
+function keep(folder: string, records: string, output: string): void {
   mkdirSync(folder, { recursive: true });
-  cpSync(arena.folder, join(folder, arena.settings.name), { recursive: true });
-  writeFileSync(join(folder, arena.settings.name, 'instances.log'), arena.output);
+  cpSync(records, join(folder, basename(records)), { recursive: true });
+  writeFileSync(join(folder, basename(records), 'instances.log'), output);
 }
 
-async function drillHolds(ground: Ground, drill: Drill): Promise<boolean> {
-  if (drill.options?.redis && !Redis.isInstalled) {
+async function drillHolds(ground: Ground, drill: AnyDrill): Promise<boolean> {
+  if ('options' in drill && drill.options?.redis && !Redis.isInstalled) {
     console.log(`${drill.name}: left out, there is no redis-server here`);
     return true;
   }
   console.log(`${drill.name} (seed ${options.seed}): ${drill.about}`);
-  const report = await runDrill(ground, drill);
-  const { violations, ...counts } = report;
+  const { violations, counts } = await runDrill(ground, drill);
   const text = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
   console.log(`  ${text.join(', ')}, violations ${violations.length}`);
   for (const { promise, evidence } of violations.slice(0, SHOWN))
@@ -112,24 +126,25 @@ async function isCaught(ground: Ground, mutant: Mutant): Promise<boolean> {
   console.log(`mutant ${mutant.name} (seed ${options.seed}): ${mutant.about}`);
   const [drill] = chosen(drills, [mutant.drill]);
   if (!drill) throw new Error(`There is no drill ${mutant.drill}`);
-  const arrange = [...(drill.options?.arrange ?? []), ...(mutant.arrange ? [mutant.arrange] : [])];
-  const { violations, lost, duplicated } = await runDrill(
-    ground,
-    { ...drill, options: { ...drill.options, arrange } },
-    {
-      name: `mutant-${mutant.name}`,
-      seconds: Number(options.seconds ?? mutant.seconds),
-      main: breed(mutant, await builtMain(), (folder) => ground.discard(folder)),
-      patienceMs: MUTANT_PATIENCE_MS,
-    },
-  );
+  const { violations, counts } = await runDrill(ground, arranged(drill, mutant), {
+    name: `mutant-${mutant.name}`,
+    seconds: Number(options.seconds ?? mutant.seconds),
+    main: breed(mutant, await builtMain(), (folder) => ground.discard(folder)),
+    patienceMs: MUTANT_PATIENCE_MS,
+    isShort: true,
+  });
   const [first] = violations;
   console.log(
     first
-      ? `  caught: lost ${lost}, duplicated ${duplicated}, violations ${violations.length}, such as: ${first.promise}: ${first.evidence}`
+      ? `  caught: ${'lost' in counts ? `lost ${counts.lost}, duplicated ${counts.duplicated}, ` : ''}violations ${violations.length}, such as: ${first.promise}: ${first.evidence}`
       : '  NOT CAUGHT',
   );
   return violations.length > 0;
+}
+
+function arranged(drill: AnyDrill, { arrange }: Mutant): AnyDrill {
+  if ('conduct' in drill || arrange === undefined) return drill;
+  return { ...drill, options: { ...drill.options, arrange: [...(drill.options?.arrange ?? []), arrange] } };
 }
 
 async function main(): Promise<boolean> {
