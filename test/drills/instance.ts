@@ -83,7 +83,7 @@ export class Instance {
 
   /** Its clock jumps, where it was started with one that does (shifting-clock.mjs). */
   shiftClock(): void {
-    this.process?.child.kill('SIGUSR2');
+    this.process?.child.kill('SIGWINCH');
   }
 
   /** SIGTERM. @returns the exit code */

@@ -48,7 +48,7 @@ class Agent {
     for (;;) {
       const { type, ttlSeconds } = this.orders;
       const limit = 1 + Math.floor(this.random.next() * 3);
-      const { body } = await this.post('/v1/leases', { types: [type], limit, ttlSeconds, waitSeconds: 1 });
+      const { body } = await this.post('/v1/leases', { types: [type], limit, ttlSeconds, waitSeconds: 3 });
       const leases = body?.data ?? [];
       for (const lease of leases) this.note(lease, { saw: 'claimed', ...lease });
       for (const lease of leases) await this.work(lease);

@@ -93,13 +93,14 @@ export class LeaseArena {
   }
 
   private async hire(): Promise<void> {
+    const hired: { id: string; token: string }[] = [];
+    // One after another, since each takes the lock of the workspace; and nobody works before all are there.
+    for (let n = 0; n < CREWS * AGENTS_PER_CREW; n++) {
+      const { agent, token } = await startAgent(this.instances[0], this.owner, ['leases', 'items:write']);
+      hired.push({ id: agent.id, token });
+    }
     for (let n = 0; n < CREWS; n++) {
-      const agents: { id: string; token: string }[] = [];
-      // One after another: each takes the lock of the workspace.
-      for (let each = 0; each < AGENTS_PER_CREW; each++) {
-        const { agent, token } = await startAgent(this.instances[0], this.owner, ['leases', 'items:write']);
-        agents.push({ id: agent.id, token });
-      }
+      const agents = hired.slice(n * AGENTS_PER_CREW, (n + 1) * AGENTS_PER_CREW);
       const crew = { name: `crew ${n}`, agents, file: join(this.folder, `crew-${n}.jsonl`) };
       this.crews.push({ ...crew, child: this.spawn(crew) });
     }

@@ -24,7 +24,7 @@ const pauseAgents: LeaseFault = async (arena) => {
 const shiftClocks: LeaseFault = async (arena) => {
   const crews = [arena.random.pick(arena.crews), arena.random.pick(arena.crews)];
   const instance = arena.random.pick(arena.instances);
-  for (const { child } of crews) child.kill('SIGUSR2');
+  for (const { child } of crews) child.kill('SIGWINCH');
   instance.shiftClock();
   arena.struck(`shifted the clocks of ${crews.map(({ name }) => name).join(', ')} and ${instance.name}`);
 };
@@ -56,6 +56,9 @@ export const conductLeases: Conduct = async (ground, settings) => {
     refuseIdle(arena, report);
     const { violations, ...counts } = report;
     return { counts: { faults: arena.faults, ...counts }, violations, output: arena.output };
+  } catch (error) {
+    settings.log(arena.output.slice(-4_000));
+    throw error;
   } finally {
     await arena.close();
   }

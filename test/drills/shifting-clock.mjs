@@ -1,4 +1,4 @@
-// Loaded before a process's own code: its clock jumps with every SIGUSR2, an hour ahead, an hour back, and home again.
+// Loaded before a process's own code: its clock jumps with every SIGWINCH, an hour ahead, an hour back, and home again.
 const JUMPS_MS = [3_600_000, -3_600_000, 0];
 const RealDate = Date;
 let jumps = 0;
@@ -13,6 +13,6 @@ globalThis.Date = class Date extends RealDate {
 };
 Object.defineProperty(globalThis.Date, 'now', { value: now, writable: true, configurable: true });
 
-process.on('SIGUSR2', () => {
+process.on('SIGWINCH', () => {
   offset = JUMPS_MS[jumps++ % JUMPS_MS.length];
 });
