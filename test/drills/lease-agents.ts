@@ -58,11 +58,10 @@ class Agent {
 
   private async work(lease: Lease): Promise<void> {
     const dice = this.random.next();
-    let { expiresAt } = lease;
     if (dice < 0.05) await delay(1_000 * (this.orders.ttlSeconds + this.random.between(0, 1)));
     else await delay(this.random.between(0, 30));
-    if (Date.parse(expiresAt) - Date.now() < 500 * this.orders.ttlSeconds)
-      expiresAt = (await this.do(lease, 'extend', { ttlSeconds: this.orders.ttlSeconds })) ?? expiresAt;
+    if (Date.parse(lease.expiresAt) - Date.now() < 500 * this.orders.ttlSeconds)
+      await this.do(lease, 'extend', { ttlSeconds: this.orders.ttlSeconds });
     if (this.random.next() < 0.5) await this.do(lease, 'write', {});
     if (dice < 0.07) await this.do(lease, 'fail', { reason: 'bad luck', retry: dice < 0.055 });
     else if (dice < 0.12) await this.do(lease, 'release', {});
@@ -71,8 +70,7 @@ class Agent {
     if (dice > 0.95) await this.do(lease, 'write', {});
   }
 
-  /** @returns until when the lease lasts, if that was asked for */
-  private async do(lease: Lease, deed: Deed, request: object): Promise<string | undefined> {
+  private async do(lease: Lease, deed: Deed, request: object): Promise<void> {
     const changes = deed === 'write' || 'patch' in request;
     const key = changes ? `${lease.id} ${++this.writes}` : undefined;
     const patch = { data: { write: key } };
@@ -82,7 +80,6 @@ class Agent {
         : await this.post(`/v1/leases/${lease.id}/${deed}`, changes ? { patch } : request);
     const outcome = status === 200 ? 'ok' : body?.code === 'lease_lost' ? 'lost' : 'unknown';
     this.note(lease, { saw: deed, outcome, key, expiresAt: body?.expiresAt });
-    return body?.expiresAt;
   }
 
   private note({ id, item }: Lease, seen: Seen): void {
@@ -111,7 +108,7 @@ type Seen = { readonly saw: AgentRecord['saw'] } & Readonly<Record<string, unkno
 
 process.once('message', (orders: AgentOrders) => {
   const random = new Random(orders.seed);
-  const record = recorder<AgentRecord>(orders.file);
+  const record = recorder(orders.file);
   for (const me of orders.agents) void new Agent(me, orders, random.fork(), record).run();
 });
 // What starts it has gone.

@@ -60,7 +60,7 @@ export const mutants: readonly Mutant[] = [
     seconds: 6,
     changes: [
       {
-        file: 'rooms/room-hub.js',
+        file: 'rooms/catch-up.js',
         find: 'room.live.add(subscription);',
         put: 'await new Promise((go) => setTimeout(go, 30)); room.live.add(subscription);',
       },
@@ -87,7 +87,7 @@ export const mutants: readonly Mutant[] = [
     seconds: 4,
     changes: [
       {
-        file: 'rooms/room-hub.js',
+        file: 'rooms/catch-up.js',
         find: '{ position: cursor.seq, recovered: true }',
         put: '{ position: cursor.seq + 1, recovered: true }',
       },
@@ -151,7 +151,7 @@ export const mutants: readonly Mutant[] = [
     drill: 'partition-dropped',
     seconds: 1,
     changes: [
-      { file: 'rooms/room-hub.js', find: 'if (cursor.seq + 1 < minSeq)', put: 'if (minSeq < 0)' },
+      { file: 'rooms/catch-up.js', find: 'if (cursor.seq + 1 < minSeq)', put: 'if (minSeq < 0)' },
       { file: 'events/streams.js', find: 'if (after + 1 < minSeq)', put: 'if (minSeq < 0)' },
     ],
   },

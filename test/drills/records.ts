@@ -126,9 +126,7 @@ function canonical(value: unknown): string {
 }
 
 /** Writes records to a file, each at once: what was recorded outlives the process that did. */
-export function recorder<Entry extends object = WriteRecord | Sighting>(
-  path: string,
-): (entry: Entry) => void {
+export function recorder(path: string): (entry: object) => void {
   const file = openSync(path, 'a');
   return (entry) => void writeSync(file, `${JSON.stringify(entry)}\n`);
 }
