@@ -7,6 +7,7 @@ import { Directory, type Page } from './directory.js';
 import { Doctor } from './doctor.js';
 import { type Answer, record, sentence, table } from './output.js';
 import { Overview } from './overview.js';
+import { RestoredHistory } from './restored-history.js';
 
 const MOST_ROWS = 1_000;
 
@@ -31,7 +32,16 @@ export function buildProgram(around: Surroundings): Command {
     .configureOutput({ writeOut: around.out, writeErr: around.err })
     .exitOverride();
   const answer = (given: Answer) => around.answer(given, program.opts<{ json?: true }>().json ?? false);
-  const groups: ((to: Command) => void)[] = [users, agents, tokens, streams, queues, config, doctor];
+  const groups: ((to: Command) => void)[] = [
+    users,
+    agents,
+    tokens,
+    streams,
+    queues,
+    config,
+    doctor,
+    restored,
+  ];
   for (const add of groups) add(program);
   return program;
 
@@ -178,6 +188,17 @@ export function buildProgram(around: Surroundings): Command {
           ),
         );
         if (findings.some(({ state }) => state === 'failed')) around.exit(EXIT.failed);
+      });
+  }
+
+  function restored(to: Command): void {
+    to.command('restored')
+      .description(
+        'to be called once after a restore, before instances start: clients fetch anew and miss nothing',
+      )
+      .action(async () => {
+        await withMigrated(around.variables, (database) => new RestoredHistory(database).begin());
+        answer(sentence('Cursors of before the restore are recognised from now on.', { restored: true }));
       });
   }
 

@@ -9,6 +9,7 @@ import { createTestDatabase } from '../support/database.js';
 import { http } from '../support/http.js';
 import { compiledPath } from '../support/native/paths.mjs';
 import { createItem, PASSWORD, type Person, registerUser } from '../support/people.js';
+import { closeSockets, connect } from '../support/sockets.js';
 import { until } from '../support/until.js';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -21,7 +22,10 @@ interface Ended {
 
 let app: TestApp;
 beforeAll(async () => void (app = await startAtrium()));
-afterAll(() => app.stop());
+afterAll(async () => {
+  await closeSockets();
+  await app.stop();
+});
 
 /** Runs a command on the app's database. */
 async function run(args: readonly string[], variables: Record<string, string> = {}): Promise<Ended> {
@@ -146,6 +150,33 @@ describe('Streams and queues', () => {
     const { data } = await json<{ data: { of: string; dead: number }[] }>('queues', 'list');
     expect(data.reduce((sum, { dead }) => sum + dead, 0)).toBe(1);
     expect(await json('queues', 'failed')).toMatchObject({ data: [{ reason: 'out of paper' }] });
+  });
+});
+
+describe('After a restore', () => {
+  it('clients whose cursors are of before are told to fetch anew, and do not miss what has the same number now', async () => {
+    const ada = await registerUser(app);
+    const [backup] = await app.sql<{ head: string }>('SELECT head FROM streams WHERE id = $1', [
+      ada.workspaceId,
+    ]);
+    const room = `workspaces/${ada.workspaceId}`;
+    const { cursor } = await (await connect(app, { token: ada.token })).join(room);
+    const lost = await ada.http.post('/v1/items', { title: 'Lost', type: 'task', data: {} });
+    const last = String(lost.headers.get('stream-cursor'));
+    // What the backup does not have.
+    await app.sql('DELETE FROM items WHERE workspace_id = $1', [ada.workspaceId]);
+    await app.sql('DELETE FROM events WHERE stream_id = $1 AND seq > $2', [ada.workspaceId, backup.head]);
+    await app.sql('UPDATE streams SET head = $2 WHERE id = $1', [ada.workspaceId, backup.head]);
+
+    expect(await run(['restored'])).toMatchObject({ code: 0, stderr: '' });
+    const restored = await app.startSecondInstance();
+    await http(restored, ada.token).post('/v1/items', { title: 'Another', type: 'task', data: {} });
+    const socket = await connect(restored, { token: ada.token });
+    for (const after of [cursor, last]) {
+      expect(await socket.join(room, after)).toMatchObject({ recovered: false, reason: 'epoch_changed' });
+    }
+    const entries = await app.sql(`SELECT 1 FROM audit_entries WHERE action = 'database.restored'`);
+    expect(entries).toHaveLength(1);
   });
 });
 
