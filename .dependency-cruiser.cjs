@@ -36,7 +36,18 @@ const mayImport = {
     'agents',
   ],
   // Work on items: what a lease allows is an item's write. Agents are there, and given work, by their sockets.
-  leases: [...ground, 'jobs', 'audit', 'sessions', 'workspaces', 'events', 'items', 'agents', 'rooms'],
+  leases: [
+    ...ground,
+    'jobs',
+    'audit',
+    'sessions',
+    'workspaces',
+    'events',
+    'items',
+    'agents',
+    'rooms',
+    'idempotency',
+  ],
   // Administration without a server; reads tables, and changes by the services that requests use.
   cli: [...ground, 'audit', 'accounts', 'rate-limits', 'sessions', 'agents'],
   // A feature, but for one thing: what is said by a request is published as from a socket.

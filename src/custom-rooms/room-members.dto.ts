@@ -26,7 +26,9 @@ export class UpdateRoomMemberRequest {
 export class RoomMemberResponse {
   /** UUID. */
   principalId: string;
-  /** Null for members that are not people. */
+  @ApiProperty({ enum: ['user', 'agent'] })
+  kind: 'user' | 'agent';
+  /** Null for agents. */
   email: string | null;
   name: string | null;
   @ApiProperty({ enum: ROOM_ROLES })
@@ -48,6 +50,7 @@ export class RoomMemberList {
 /** The columns of a room's member, each as PostgreSQL's text. */
 export interface RoomMemberRow {
   principal_id: string;
+  kind: 'user' | 'agent';
   email: string | null;
   name: string | null;
   role: RoomRole;
@@ -59,6 +62,7 @@ export interface RoomMemberRow {
 export function toRoomMemberResponse(row: RoomMemberRow): RoomMemberResponse {
   return {
     principalId: row.principal_id,
+    kind: row.kind,
     email: row.email,
     name: row.name,
     role: row.role,

@@ -1,8 +1,9 @@
 import type { Statement } from '../database/pipelined-statements.js';
 import { MAY_SEE, ROOM_OF_CALLER } from './custom-rooms.sql.js';
 
-const MEMBER = `x.principal_id, u.email, u.name, x.role, x.version::text, x.created_at::text, x.updated_at::text
-  FROM room_members x LEFT JOIN users u ON u.id = x.principal_id`;
+const MEMBER = `x.principal_id, CASE WHEN a.id IS NULL THEN 'user' ELSE 'agent' END AS kind, u.email,
+  COALESCE(u.name, a.name) AS name, x.role, x.version::text, x.created_at::text, x.updated_at::text
+  FROM room_members x LEFT JOIN users u ON u.id = x.principal_id LEFT JOIN agents a ON a.id = x.principal_id`;
 
 /** No row: no such room for the caller. One row without a principal: none left. */
 export const LIST_ROOM_MEMBERS: Statement = {

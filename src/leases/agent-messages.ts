@@ -1,8 +1,18 @@
-import { list, type MessageKinds, object, text } from '../rooms/socket-messages.js';
+import { list, type MessageKinds, object, type Schema, text } from '../rooms/socket-messages.js';
 
 const ID = { type: 'string', format: 'uuid' };
 const TIME = { type: 'string', format: 'date-time' };
 const TTL = { type: 'integer', minimum: 1, maximum: 3_600 };
+
+const range = (bound: Schema): Schema => object({ gte: bound, lte: bound }, []);
+const FILTER = object(
+  {
+    labels: { type: 'object', additionalProperties: { type: 'string' } },
+    priority: range({ type: 'integer' }),
+    notBefore: range(TIME),
+  },
+  [],
+);
 
 /** What agents say over their sockets and are told there, besides what everybody may. */
 export const AGENT_MESSAGES: MessageKinds = {
@@ -24,8 +34,58 @@ export const AGENT_MESSAGES: MessageKinds = {
       ),
       reply: 'heartbeat',
     },
+    {
+      name: 'lease',
+      summary: 'An agent wants leases as soon as there is work, in place of what it wanted before.',
+      data: object(
+        {
+          types: { ...list(text('Of items.')), minItems: 1, maxItems: 20 },
+          filter: FILTER,
+          ttlSeconds: { ...TTL, default: 60 },
+          capacity: {
+            type: 'integer',
+            minimum: 0,
+            maximum: 1_000,
+            description: 'How many that came over this socket it may hold at a time; 0: no more of them.',
+          },
+        },
+        ['capacity'],
+      ),
+      reply: 'leasing',
+    },
   ],
   server: [
+    {
+      name: 'leasing',
+      summary: 'Leases follow as `leased`, as soon as there is work.',
+      data: object({ capacity: { type: 'integer', minimum: 0 } }),
+    },
+    {
+      name: 'leased',
+      summary: 'Leases for the agent; each as POST /v1/leases answers it.',
+      unasked: true,
+      data: object({
+        leases: list(
+          object({
+            id: ID,
+            fence: { type: 'integer', description: 'The version of the item at the claim.' },
+            attempt: { type: 'integer', minimum: 1 },
+            expiresAt: TIME,
+            item: { type: 'object', description: 'As GET /v1/items/{id} answers it.' },
+          }),
+        ),
+      }),
+    },
+    {
+      name: 'lost',
+      summary: 'The agent has lost leases and stops working on them.',
+      unasked: true,
+      data: object({
+        leases: list(
+          object({ id: ID, itemId: ID, reason: text('`expired`, `deleted`, or who cancelled it said why.') }),
+        ),
+      }),
+    },
     {
       name: 'heartbeat',
       summary: 'The agent was heard.',

@@ -12,13 +12,21 @@ export interface ClaimInput {
   /** Sorted: claims that ask for the same share their search. */
   readonly types: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  /** Inclusive. */
+  readonly priority_from: number;
+  readonly priority_to: number;
+  /** Inclusive, for `timestamptz`: when it became due. */
+  readonly due_from: string;
+  readonly due_to: string;
+  /** Whether the agent will have the leases with the answer; else they are on their way to a socket. */
+  readonly delivered: boolean;
   readonly ttl: number;
   readonly most: number;
   /** How many leases the agent may hold. */
   readonly held_most: number;
 }
 
-const SAME_SEARCH = 'workspace_id, types, labels';
+const SAME_SEARCH = 'workspace_id, types, labels, priority_from, priority_to, due_from, due_to';
 
 /**
  * Claims for many agents at once. What is due is locked where nobody else has it locked, so claims of other instances
@@ -32,10 +40,11 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
     text: `
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
-        n int, agent_id uuid, workspace_id uuid, types text[], labels jsonb, ttl int, most int, held_most int)
+        n int, agent_id uuid, workspace_id uuid, types text[], labels jsonb, priority_from int, priority_to int,
+        due_from timestamptz, due_to timestamptz, delivered boolean, ttl int, most int, held_most int)
     ),
     allowed AS MATERIALIZED (
-      SELECT t.n, t.agent_id, t.workspace_id, t.types, t.labels, t.ttl, greatest(0, least(t.most, t.held_most - (
+      SELECT t.*, greatest(0, least(t.most, t.held_most - (
         SELECT count(*) FROM lease_states l WHERE l.agent_id = t.agent_id AND l.state = 'leased' AND l.due_at > now()
       )))::int AS want
       FROM input t CROSS JOIN ${membershipOf('t.workspace_id', 't.agent_id')} m
@@ -49,7 +58,7 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
       FROM allowed GROUP BY ${SAME_SEARCH} HAVING sum(want) > 0
     ),
     wanted AS MATERIALIZED (
-      SELECT s.search, s.workspace_id, s.labels, s.want, q.type, q.attempts, q.concurrency, q.claims,
+      SELECT s.*, q.type, q.attempts, q.concurrency, q.claims,
         sum(s.want) OVER (PARTITION BY q.workspace_id, q.type ORDER BY s.search) - s.want AS before
       FROM searches s JOIN lease_types q ON q.workspace_id = s.workspace_id AND q.type = ANY (s.types)
     ),
@@ -60,7 +69,7 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
       ORDER BY q.workspace_id, q.type FOR NO KEY UPDATE OF q
     ),
     passed AS MATERIALIZED (
-      SELECT w.search, w.workspace_id, w.labels, w.type, w.attempts, CASE
+      SELECT w.*, CASE
         WHEN w.concurrency IS NULL THEN w.want
         WHEN g.claims IS DISTINCT FROM w.claims THEN CASE WHEN refuse_stale_access() IS NULL THEN 0 END
         ELSE least(w.want, greatest(0, w.concurrency - w.before - (
@@ -74,7 +83,9 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
         SELECT l.item_id, l.priority, l.due_at, l.state, l.lease_id, l.agent_id, i.version
         FROM lease_states l JOIN items i ON i.id = l.item_id
         WHERE l.workspace_id = p.workspace_id AND l.type = p.type AND l.state IN ('ready', 'leased')
-          AND l.due_at <= now() AND l.labels @> p.labels AND (l.state = 'ready' OR l.attempts < p.attempts)
+          AND l.due_at <= now() AND l.due_at BETWEEN p.due_from AND p.due_to
+          AND l.priority BETWEEN p.priority_from AND p.priority_to AND l.labels @> p.labels
+          AND (l.state = 'ready' OR l.attempts < p.attempts)
         ORDER BY l.priority DESC, l.due_at, l.item_id LIMIT p.room FOR UPDATE OF l SKIP LOCKED
       ) d
     ),
@@ -83,12 +94,12 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
       FROM (SELECT DISTINCT ON (item_id) * FROM due ORDER BY item_id, search) d
     ),
     taken AS MATERIALIZED (
-      SELECT h.n, h.agent_id AS taker, h.ttl, r.item_id, r.rank, r.version, r.state AS old_state,
+      SELECT h.n, h.agent_id AS taker, h.ttl, h.delivered, r.item_id, r.rank, r.version, r.state AS old_state,
         r.lease_id AS old_lease, r.agent_id AS old_agent, gen_random_uuid() AS new_lease
       FROM ranked r
       JOIN searches s ON s.search = r.search
-      JOIN shares h ON h.workspace_id = s.workspace_id AND h.types = s.types AND h.labels = s.labels
-        AND r.rank > h.upto - h.want AND r.rank <= h.upto
+      JOIN shares h USING (${SAME_SEARCH})
+      WHERE r.rank > h.upto - h.want AND r.rank <= h.upto
     ),
     counted AS (
       UPDATE lease_types q SET claims = q.claims + 1 FROM gates g
@@ -96,7 +107,7 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
     ),
     claimed AS (
       UPDATE lease_states l SET state = 'leased', lease_id = k.new_lease, agent_id = k.taker, fence = k.version,
-        attempts = l.attempts + 1, due_at = now() + k.ttl * interval '1 second', reason = NULL, changed_at = now()
+        delivered = k.delivered, attempts = l.attempts + 1, due_at = now() + k.ttl * interval '1 second', reason = NULL, changed_at = now()
       FROM taken k WHERE l.item_id = k.item_id
       RETURNING k.n, k.rank, k.old_state, k.old_lease, k.old_agent, l.*
     ),
@@ -121,6 +132,21 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
       ${appendedEvents('c.claim = t.n')} AS events
     FROM input t LEFT JOIN allowed a ON a.n = t.n`,
   },
+};
+
+/** Leases of the agent $2 that have arrived at its socket. */
+export const DELIVERED: Statement = {
+  name: 'leases.delivered',
+  text: `UPDATE lease_states SET delivered = true
+    WHERE lease_id = ANY ($1::uuid[]) AND agent_id = $2 AND state = 'leased'`,
+};
+
+/** Which of some leases the agent $2 still holds, and for how many milliseconds. */
+export const STILL_HELD: Statement = {
+  name: 'leases.still_held',
+  text: `SELECT lease_id AS id, ceil(extract(epoch FROM due_at - clock_timestamp()) * 1000)::text AS ms
+    FROM lease_states
+    WHERE lease_id = ANY ($1::uuid[]) AND agent_id = $2 AND state = 'leased' AND due_at > clock_timestamp()`,
 };
 
 /** In how many milliseconds the next one is due, of some types of a workspace; null: none is waited for. */

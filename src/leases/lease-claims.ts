@@ -1,17 +1,22 @@
 import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import type { Principal } from '../common/access.js';
 import { Forbidden } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
+import { writableTypes } from '../common/scopes.js';
 import { AtriumConfig } from '../config/config.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
+import { Transactions } from '../database/transactions.js';
 import { Announcements } from '../events/announcements.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import type { StreamEvent } from '../events/stream-event.js';
 import { WriteCombiner } from '../events/write-combiner.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import { CLAIM_LEASES, type ClaimInput, NEXT_DUE } from './lease-claim.sql.js';
 import { LeaseTypes } from './lease-types.js';
 import { LeaseWaiters } from './lease-waiters.js';
-import type { ClaimRequest, LeaseList } from './leases.dto.js';
+import type { ClaimRequest, LeaseList, WorkFilter } from './leases.dto.js';
 import { AgentsOnly } from './leases.errors.js';
 import { toEvents } from './leases.events.js';
 
@@ -22,8 +27,27 @@ interface ClaimRow {
   events: string | null;
 }
 
+/** What an agent works on. */
+export interface WorkWish {
+  /** Of items; all that it may work on when left out. */
+  readonly types?: readonly string[];
+  readonly filter?: WorkFilter;
+  /** How long a lease lasts, in seconds; 60 when left out. */
+  readonly ttlSeconds?: number;
+}
+
+/** Leases that were claimed. */
+export interface Claimed {
+  /** {@link import('./leases.dto.js').LeaseResponse} each, as a JSON list. */
+  readonly leases: string;
+  /** What the stream tells of them, `lease.claimed` among it; at least one. */
+  readonly events: readonly StreamEvent[];
+}
+
 /** The least time between two looks at what is due by the clock, in ms. */
 const LEAST_WAIT_MS = 25;
+/** Of what items may say. */
+const PRIORITY = { least: -1_000, most: 1_000 };
 
 /** Gives items to agents: each to one at a time. */
 @Injectable()
@@ -33,10 +57,12 @@ export class LeaseClaims {
 
   constructor(
     private readonly statements: PipelinedStatements,
+    private readonly transactions: Transactions,
     private readonly types: LeaseTypes,
     private readonly waiters: LeaseWaiters,
+    private readonly kept: KeptAnswers,
     private readonly epoch: Epoch,
-    announcements: Announcements,
+    private readonly announcements: Announcements,
     config: AtriumConfig,
   ) {
     this.heldMost = config.leases.perAgent;
@@ -54,54 +80,125 @@ export class LeaseClaims {
    * @throws {import('./leases.errors.js').TooManyLeaseTypes}
    */
   async claim(
-    { id, agent }: Principal,
-    { types, filter, limit = 1, ttlSeconds = 60, waitSeconds = 0 }: ClaimRequest,
+    caller: Principal,
+    { limit = 1, waitSeconds = 0, ...wish }: ClaimRequest,
     gone: AbortSignal,
   ): Promise<Representation<LeaseList>> {
-    if (!agent) throw new AgentsOnly();
-    const { workspaceId } = agent;
-    await this.types.ensure(workspaceId, types);
-    const input: ClaimInput = {
-      agent_id: id,
-      workspace_id: workspaceId,
-      types: types.toSorted(),
-      labels: filter?.labels ?? {},
-      ttl: ttlSeconds,
-      most: limit,
-      held_most: this.heldMost,
+    const workspaceId = await this.begin(caller, wish);
+    const attempt = async (): Promise<Representation<LeaseList> | undefined> => {
+      const input = await this.inputOf(caller, wish, limit, true);
+      if (caller.claim) return this.claimAndKeep(caller, input);
+      const claimed = await this.run(input);
+      return claimed && this.answer(claimed);
     };
-    const first = await this.attempt(input);
+    const first = await attempt();
     if (first || waitSeconds === 0) return first ?? NONE;
-    return this.waitFor(input, waitSeconds * 1_000, gone);
-  }
-
-  private waitFor(input: ClaimInput, waitMs: number, gone: AbortSignal): Promise<Representation<LeaseList>> {
-    const deadline = performance.now() + waitMs;
-    return this.waiters.during(input.workspace_id, input.types, async (waiter) => {
+    const deadline = performance.now() + waitSeconds * 1_000;
+    return this.waiters.during(workspaceId, this.typesOf(caller, wish), async (waiter) => {
       for (;;) {
         // What was committed before anybody listened is found here.
-        const found = gone.aborted ? NONE : await this.attempt(input);
+        const found = gone.aborted ? NONE : await attempt();
         const left = deadline - performance.now();
         if (found || left <= 0 || this.waiters.closing) return found ?? NONE;
-        const due = await this.nextDue(input);
-        await waiter.next(Math.min(left, Math.max(due, LEAST_WAIT_MS)), gone);
+        await waiter.next(Math.min(left, await this.nextDue(caller, wish)), gone);
       }
     });
   }
 
-  private async attempt(input: ClaimInput): Promise<Representation<LeaseList> | undefined> {
-    const { forbidden, leases, events } = await this.claims.run(input);
-    if (forbidden === 'true') throw new Forbidden();
-    if (leases === null) return undefined;
-    const seq = Math.max(...toEvents(events).map((event) => event.seq));
-    return new Representation(`{"data":${leases}}`, { cursor: formatCursor(this.epoch.current, seq) });
+  /**
+   * To be called before the first {@link push}.
+   * @returns the workspace that the agent works in
+   * @throws as {@link claim}
+   */
+  async begin(caller: Principal, wish: WorkWish): Promise<string> {
+    const { agent } = caller;
+    if (!agent) throw new AgentsOnly();
+    const types = this.typesOf(caller, wish);
+    if (types) await this.types.ensure(agent.workspaceId, types);
+    return agent.workspaceId;
   }
 
-  /** In how many ms. */
-  private async nextDue({ workspace_id: workspaceId, types }: ClaimInput): Promise<number> {
+  /**
+   * Claims what is due now, to be sent to a socket: until it is known to have arrived, heartbeats extend it only by name.
+   * @throws as {@link claim}
+   */
+  async push(caller: Principal, wish: WorkWish, most: number): Promise<Claimed | undefined> {
+    return this.run(await this.inputOf(caller, wish, most, false));
+  }
+
+  /** In how many ms to look again, if nothing happens before. */
+  async nextDue(caller: Principal, wish: WorkWish): Promise<number> {
+    const workspaceId = caller.agent?.workspaceId ?? null;
+    const types = this.typesOf(caller, wish) ?? (await this.types.all(workspaceId ?? ''));
     const [{ ms }] = await this.statements.run<{ ms: string | null }>(NEXT_DUE, [workspaceId, types]);
-    return ms === null ? Infinity : Number(ms);
+    return ms === null ? Infinity : Math.max(Number(ms), LEAST_WAIT_MS);
+  }
+
+  /** What is named; else what the agent's scopes limit it to; `undefined`: whatever agents of the workspace work on. */
+  typesOf(caller: Principal, { types }: WorkWish): readonly string[] | undefined {
+    const writable = types ?? writableTypes(caller);
+    return writable?.length === 0 ? undefined : writable;
+  }
+
+  private async inputOf(
+    caller: Principal,
+    wish: WorkWish,
+    most: number,
+    delivered: boolean,
+  ): Promise<ClaimInput> {
+    const { filter: { labels = {}, priority, notBefore } = {}, ttlSeconds = 60 } = wish;
+    const workspaceId = caller.agent?.workspaceId ?? '';
+    const types = this.typesOf(caller, wish) ?? (await this.types.all(workspaceId));
+    return {
+      agent_id: caller.id,
+      workspace_id: workspaceId,
+      types: types.toSorted(),
+      labels,
+      priority_from: priority?.gte ?? PRIORITY.least,
+      priority_to: priority?.lte ?? PRIORITY.most,
+      due_from: timeOf(notBefore?.gte) ?? '-infinity',
+      due_to: timeOf(notBefore?.lte) ?? 'infinity',
+      delivered,
+      ttl: ttlSeconds,
+      most,
+      held_most: this.heldMost,
+    };
+  }
+
+  private async run(input: ClaimInput): Promise<Claimed | undefined> {
+    return claimedBy(await this.claims.run(input));
+  }
+
+  /** In a transaction of its own, with the answer for a repeat of the request. */
+  private async claimAndKeep(
+    caller: Principal,
+    input: ClaimInput,
+  ): Promise<Representation<LeaseList> | undefined> {
+    const parameter = JSON.stringify([{ n: 0, ...input }]);
+    const claimed = await this.transactions.run(async (manager: EntityManager) => {
+      const [row] = await manager.query<[ClaimRow]>(CLAIM_LEASES.statement.text, [parameter]);
+      const done = claimedBy(row);
+      if (done) await this.kept.keep(manager, caller, this.answer(done), 200);
+      return done;
+    });
+    if (!claimed) return undefined;
+    this.announcements.announce(claimed.events);
+    return this.answer(claimed);
+  }
+
+  private answer({ leases, events }: Claimed): Representation<LeaseList> {
+    const seq = Math.max(...events.map((event) => event.seq));
+    return new Representation(`{"data":${leases}}`, { cursor: formatCursor(this.epoch.current, seq) });
   }
 }
 
 const NONE = Representation.of<LeaseList>({ data: [] });
+
+/** As PostgreSQL takes it: JavaScript knows a 30th of February. */
+const timeOf = (text: string | undefined): string | undefined => text && new Date(text).toISOString();
+
+/** @throws {Forbidden} */
+function claimedBy({ forbidden, leases, events }: ClaimRow): Claimed | undefined {
+  if (forbidden === 'true') throw new Forbidden();
+  return leases === null ? undefined : { leases, events: toEvents(events) };
+}

@@ -11,6 +11,7 @@ import { LeaseState } from './lease-state.entity.js';
 import { LeaseType } from './lease-type.entity.js';
 import {
   ADD_ITEMS,
+  ALL_TYPES,
   ADD_TYPES,
   COUNT_TYPES,
   KNOWN_TYPES,
@@ -61,6 +62,12 @@ export class LeaseTypes implements OnModuleInit {
       });
     if (this.known.size > MAX_KNOWN) this.known.clear();
     for (const type of unknown) this.known.add(`${workspaceId} ${type}`);
+  }
+
+  /** All that agents of the workspace work on. */
+  async all(workspaceId: string): Promise<string[]> {
+    const rows = await this.statements.run<{ type: string }>(ALL_TYPES, [workspaceId]);
+    return rows.map(({ type }) => type);
   }
 
   /**

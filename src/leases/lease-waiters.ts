@@ -1,9 +1,9 @@
 import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
+import { Lifecycle } from '../common/lifecycle.js';
 import type { FollowedStream } from '../events/followed-stream.js';
 import type { StreamEvent } from '../events/stream-event.js';
 import { StreamTail, type TailListener } from '../events/stream-tail.js';
-import { Lifecycle } from '../common/lifecycle.js';
-import { Unavailable } from '../common/problem.js';
+import { TooManyWaiting } from './leases.errors.js';
 import { LEASE_CLAIMED } from './leases.events.js';
 
 const MAX_WAITING = 10_000;
@@ -13,12 +13,16 @@ const makesDue = (type: string): boolean =>
     ? !/^item\.(deleted|purged)$/.test(type)
     : /^lease\./.test(type) && type !== LEASE_CLAIMED;
 
-/** Somebody who waits for an item of some types. */
+/** Somebody who waits for an item of some types, or of any. */
 export class LeaseWaiter {
   private resolve: (() => void) | undefined;
   private pending = false;
 
-  constructor(readonly types: readonly string[]) {}
+  constructor(private readonly types: readonly string[] | undefined) {}
+
+  waitsFor(types: ReadonlySet<string>): boolean {
+    return types.size > 0 && (this.types?.some((type) => types.has(type)) ?? true);
+  }
 
   wake(): void {
     this.pending = true;
@@ -63,16 +67,22 @@ export class LeaseWaiters implements TailListener, BeforeApplicationShutdown {
     lifecycle.signal.addEventListener('abort', () => this.beforeApplicationShutdown());
   }
 
+  /** Whether {@link during} would refuse one more. */
+  get isFull(): boolean {
+    return this.count >= MAX_WAITING;
+  }
+
   /**
    * Has somebody woken, from before `work` begins until it ends.
-   * @throws {Unavailable} if too many are waiting
+   * @param types of the items that are waited for; any when left out
+   * @throws {TooManyWaiting}
    */
   async during<T>(
     workspaceId: string,
-    types: readonly string[],
+    types: readonly string[] | undefined,
     work: (waiter: LeaseWaiter) => Promise<T>,
   ): Promise<T> {
-    if (this.count >= MAX_WAITING) throw new Unavailable('Too many agents are waiting; try again.');
+    if (this.isFull) throw new TooManyWaiting();
     this.count++;
     const waiter = new LeaseWaiter(types);
     try {
@@ -94,7 +104,7 @@ export class LeaseWaiters implements TailListener, BeforeApplicationShutdown {
     const waiters = this.waiting.get(id);
     if (!waiters) return;
     const types = new Set(events.filter(({ type }) => makesDue(type)).map(({ data }) => typeOf(data)));
-    for (const waiter of waiters) if (waiter.types.some((type) => types.has(type))) waiter.wake();
+    for (const waiter of waiters) if (waiter.waitsFor(types)) waiter.wake();
   }
 
   onReset({ id }: FollowedStream): void {

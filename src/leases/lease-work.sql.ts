@@ -85,6 +85,11 @@ export const SET_TYPE = `INSERT INTO lease_types AS t (workspace_id, type, concu
   ON CONFLICT (workspace_id, type) DO UPDATE SET concurrency = excluded.concurrency, attempts = excluded.attempts,
     claims = t.claims + 1`;
 
+export const ALL_TYPES: Statement = {
+  name: 'leases.all_types',
+  text: `SELECT type FROM lease_types WHERE workspace_id = $1 ORDER BY type`,
+};
+
 export const KNOWN_TYPES: Statement = {
   name: 'leases.known_types',
   text: `SELECT type FROM lease_types WHERE workspace_id = $1 AND type = ANY ($2)`,

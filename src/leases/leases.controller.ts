@@ -12,6 +12,7 @@ import { CallerGone } from '../common/caller-gone.js';
 import { IdPipe } from '../common/identifiers.js';
 import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { LeaseClaims } from './lease-claims.js';
 import {
   ClaimRequest,
@@ -40,6 +41,7 @@ export class LeasesController {
 
   /** Claims items for the calling agent, at once or, by `waitSeconds`, when there are some. */
   @Post()
+  @KeepsAnswer()
   @HttpCode(200)
   @ApiOkResponse({ type: LeaseList })
   @ApiConflictResponse({ description: 'Agents work on too many types of items in this workspace.' })

@@ -41,50 +41,89 @@ const isLabels = (value: JsonValue): boolean =>
     ([name, text]) => name.length <= 128 && typeof text === 'string' && text.length <= 128,
   );
 
-export class ClaimFilter {
-  /** What `data.lease.labels` of the item must hold, all of it. */
-  labels?: Record<string, string>;
+/** Either may be left out. */
+export class PriorityRange {
+  gte?: number;
+  lte?: number;
 }
 
-export class ClaimRequest {
-  /** The types of items that the agent works on. */
+/** RFC 3339 each; either may be left out. */
+export class TimeRange {
+  gte?: string;
+  lte?: string;
+}
+
+/** Which items of its types an agent works on. */
+export class WorkFilter {
+  /** What `data.lease.labels` of the item must hold, all of it. */
+  labels?: Record<string, string>;
+  /** The item's `data.lease.priority`. */
+  priority?: PriorityRange;
+  /** From when on it may be claimed: since its `data.lease.notBefore`, if it says so. */
+  notBefore?: TimeRange;
+}
+
+const FILTER =
+  `must be {labels?, priority?, notBefore?}: labels ${LABELS}, priority {gte?, lte?} of whole numbers, ` +
+  'notBefore {gte?, lte?} of RFC 3339 times';
+const TIME = /^(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
+const FILTERS: Readonly<Record<string, (value: JsonValue) => boolean>> = {
+  labels: isLabels,
+  priority: isRangeOf((value) => Number.isSafeInteger(value) && Math.abs(Number(value)) <= 1_000_000),
+  notBefore: isRangeOf(
+    (value) => typeof value === 'string' && TIME.test(value) && !Number.isNaN(Date.parse(value)),
+  ),
+};
+const isFilter = (value: JsonValue): boolean =>
+  isJsonObject(value) && Object.entries(value).every(([name, part]) => FILTERS[name]?.(part) ?? false);
+
+function isRangeOf(isBound: (value: JsonValue) => boolean): (value: JsonValue) => boolean {
+  return (value) =>
+    isJsonObject(value) &&
+    Object.entries(value).every(([name, bound]) => (name === 'gte' || name === 'lte') && isBound(bound));
+}
+
+/** What an agent works on. */
+class WorkRequest {
+  /** The types of items; all that the agent may work on when left out. */
+  @MayBeMissing()
   @IsArray({ message: TYPES })
   @ArrayMinSize(1, { message: TYPES })
   @ArrayMaxSize(MAX_TYPES, { message: TYPES })
   @ArrayUnique({ message: TYPES })
   @IsString({ each: true, message: TYPES })
   @Length(1, 100, { each: true, message: TYPES })
-  types: string[];
+  types?: string[];
 
-  /** `{labels}`: what `data.lease.labels` of the item must hold, all of it. */
+  /** `{labels, priority, notBefore}`, of which each may be left out. */
   @MayBeMissing()
-  @ValidateBy({
-    name: 'filter',
-    validator: {
-      validate: (value: JsonValue) =>
-        isJsonObject(value) &&
-        Object.keys(value).every((name) => name === 'labels') &&
-        (value['labels'] === undefined || isLabels(value['labels'])),
-      defaultMessage: () => `must be {labels}, of which labels ${LABELS}`,
-    },
-  })
-  @ApiProperty({ type: ClaimFilter })
-  filter?: ClaimFilter;
-
-  /** How many leases at most, 1 to 100; 1 when left out. */
-  @MayBeMissing()
-  @IsNumberOf(1, 100, 'must be a whole number from 1 to 100')
-  limit?: number = 1;
+  @ValidateBy({ name: 'filter', validator: { validate: isFilter, defaultMessage: () => FILTER } })
+  @ApiProperty({ type: WorkFilter })
+  filter?: WorkFilter;
 
   /** How long the leases last unless they are extended, 1 to 3600; 60 when left out. */
   @MayBeMissing()
   @IsTtl()
   ttlSeconds?: number = 60;
+}
+
+export class ClaimRequest extends WorkRequest {
+  /** How many leases at most, 1 to 100; 1 when left out. */
+  @MayBeMissing()
+  @IsNumberOf(1, 100, 'must be a whole number from 1 to 100')
+  limit?: number = 1;
 
   /** How long to wait for the first, 0 to 30; 0 when left out. */
   @MayBeMissing()
   @IsNumberOf(0, 30, 'must be a whole number of seconds from 0 to 30')
   waitSeconds?: number = 0;
+}
+
+/** What is to be handed to a socket as soon as there is some. */
+export class LeaseFrame extends WorkRequest {
+  /** How many leases that came over this socket the agent may hold at a time, 0 to 1000; 0: no more of them. */
+  @IsNumberOf(0, 1_000, 'must be a whole number from 0 to 1000')
+  capacity: number;
 }
 
 /** An agent's exclusive claim on an item. */

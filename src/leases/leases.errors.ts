@@ -1,4 +1,4 @@
-import { Forbidden, NotFound, Problem } from '../common/problem.js';
+import { Forbidden, NotFound, Problem, Unavailable } from '../common/problem.js';
 
 /** 403 `forbidden`: leases are for agents. */
 export class AgentsOnly extends Forbidden {
@@ -18,5 +18,12 @@ export class LeaseNotFound extends NotFound {
 export class TooManyLeaseTypes extends Problem {
   constructor(limit: number) {
     super(409, 'too_many_lease_types', `Agents work on ${limit} types of items already, which is the most.`);
+  }
+}
+
+/** 503 `unavailable`: as many agents wait for work at this instance as can. */
+export class TooManyWaiting extends Unavailable {
+  constructor() {
+    super('Too many agents are waiting; try again.');
   }
 }

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AgentsModule } from '../agents/agents.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
+import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { RoomsModule } from '../rooms/rooms.module.js';
 import { WorkspacesModule } from '../workspaces/workspaces.module.js';
@@ -12,6 +13,7 @@ import { Heartbeats } from './heartbeats.js';
 import { HeartbeatsController } from './heartbeats.controller.js';
 import { LeaseClaims } from './lease-claims.js';
 import { LeaseExpiry } from './lease-expiry.js';
+import { LeasePushes } from './lease-pushes.js';
 import { LeaseTypes } from './lease-types.js';
 import { LeaseWaiters } from './lease-waiters.js';
 import { LeaseWorkController } from './lease-work.controller.js';
@@ -20,7 +22,15 @@ import { LeasesService } from './leases.service.js';
 
 /** Exclusive, expiring claims of agents on items. */
 @Module({
-  imports: [AgentsModule, DatabaseModule, EventsModule, JobsModule, RoomsModule, WorkspacesModule],
+  imports: [
+    AgentsModule,
+    DatabaseModule,
+    EventsModule,
+    IdempotencyModule,
+    JobsModule,
+    RoomsModule,
+    WorkspacesModule,
+  ],
   controllers: [HeartbeatsController, LeaseWorkController, LeasesController],
   providers: [
     AgentSockets,
@@ -29,6 +39,7 @@ import { LeasesService } from './leases.service.js';
     Heartbeats,
     LeaseClaims,
     LeaseExpiry,
+    LeasePushes,
     LeaseTypes,
     LeaseWaiters,
     LeasesService,

@@ -25,6 +25,10 @@ export function messageFrame(event: string, data: object, id?: number): Buffer {
   return encodeFrame(JSON.stringify({ event, data, id }));
 }
 
+/** {@link messageFrame} with `data` as JSON text. */
+export const textFrame = (event: string, data: string): Buffer =>
+  encodeFrame(`{"event":"${event}","data":${data}}`);
+
 /** An event of a room; `cursor` only if the event is durable. */
 export function eventFrame(room: string, event: string, cursor?: string): Buffer {
   const position = cursor === undefined ? '' : `"cursor":"${cursor}",`;

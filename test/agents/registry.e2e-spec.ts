@@ -121,11 +121,18 @@ describe('An agent', () => {
 });
 
 describe('An agent that is in a room', () => {
-  it('leaves it when it is deleted, and the room is told', async () => {
+  it('is listed there by its name, leaves it when it is deleted, and the room is told', async () => {
     const { id } = await createAgent(owner, { workspaceId });
     const room = await createRoom(owner, { visibility: 'private', workspaceId });
     const members = `/v1/rooms/${room.id}/members`;
     await owner.http.post(members, { principalId: id, role: 'speaker' });
+    const before = await owner.http.get<PageAnswer<{ principalId: string }>>(members);
+    expect(before.body.data.find(({ principalId }) => principalId === id)).toMatchObject({
+      kind: 'agent',
+      name: 'A worker',
+      email: null,
+      role: 'speaker',
+    });
     const socket = await connectAndJoin(app, owner.token, `rooms/${room.id}`);
     expect((await owner.http.delete(`/v1/agents/${id}`)).status).toBe(204);
     const [{ event }] = await socket.received(`rooms/${room.id}`, 1);

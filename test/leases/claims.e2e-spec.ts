@@ -90,6 +90,56 @@ describe('A claim', () => {
     expect(ids(await claim(ada, 'wish'))).toEqual([later.id]);
   });
 
+  it('takes only what the filter lets through: by priority, and by the time since when it is due', async () => {
+    const [low, high] = [
+      await newItem('filtered', { priority: 1 }),
+      await newItem('filtered', { priority: 5 }),
+    ];
+    const yesterday = new Date(Date.now() - 86_400_000).toISOString();
+    const none = [{ priority: { gte: 6 } }, { priority: { lte: 0 } }, { notBefore: { lte: yesterday } }];
+    for (const filter of none) expect(await claim(ada, 'filtered', { filter, limit: 9 })).toEqual([]);
+    const urgent = { priority: { gte: 5 }, notBefore: { gte: yesterday } };
+    expect(ids(await claim(ada, 'filtered', { filter: urgent, limit: 9 }))).toEqual([high.id]);
+    expect(ids(await claim(ada, 'filtered', { filter: { priority: { gte: 1, lte: 1 } } }))).toEqual([low.id]);
+    const refused = [
+      { priority: 5 },
+      { priority: { gt: 5 } },
+      { notBefore: { lte: 'yesterday' } },
+      { notBefore: { lte: '0000-01-01T00:00:00Z' } },
+      { title: 'x' },
+    ].map((filter) => ada.http.post('/v1/leases', { types: ['filtered'], filter }));
+    expect((await Promise.all(refused)).map(({ status }) => status)).toEqual([400, 400, 400, 400, 400]);
+  });
+
+  it('that names no types takes all that agents work on, or those that its scopes are for', async () => {
+    const someone = await registerUser(app);
+    const [any, tasks] = [
+      await startAgent(app, someone, ['leases']),
+      await startAgent(app, someone, ['leases', 'items:write:type=task', 'items:write:type=bug']),
+    ];
+    const claimAny = async ({ http: caller }: RunningAgent) =>
+      (await caller.post<{ data: LeaseAnswer[] }>('/v1/leases', { limit: 9 })).body.data.map(
+        ({ item }) => item.type,
+      );
+    for (const type of ['task', 'note', 'bug', 'idle']) await createItem(someone, { type });
+    expect(await claimAny(any)).toEqual([]); // nobody has said that agents work on anything
+    await someone.http.call('PUT', '/v1/leases/types', { json: { type: 'task' } });
+    await someone.http.call('PUT', '/v1/leases/types', { json: { type: 'note' } });
+    expect(await claimAny(tasks)).toEqual(['task', 'bug']);
+    expect(await claimAny(any)).toEqual(['note']);
+    const waiting = any.http.post<{ data: LeaseAnswer[] }>('/v1/leases', { waitSeconds: 30 });
+    const { id } = await createItem(someone, { type: 'note' });
+    expect(ids((await waiting).body.data)).toEqual([id]);
+  });
+
+  it('under a key that is sent twice is answered with the same leases', async () => {
+    for (let n = 0; n < 2; n++) await newItem('keyed');
+    const options = { headers: { 'Idempotency-Key': '"the same claim"' } };
+    const first = await claim(ada, 'keyed', {}, options);
+    expect(await claim(elsewhere(ada), 'keyed', {}, options)).toEqual(first);
+    expect(await claim(ada, 'keyed', { limit: 9 })).toHaveLength(1);
+  });
+
   it('shares among many at the same moment, at two instances: each item once', async () => {
     const operations = Array.from({ length: 30 }, () => ({
       op: 'create',

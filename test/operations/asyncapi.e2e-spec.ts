@@ -6,12 +6,14 @@ import addFormats from 'ajv-formats';
 import { getMetadataStorage } from 'class-validator';
 import { AgentsGateway } from '../../src/leases/agents.gateway.js';
 import { HeartbeatRequest } from '../../src/leases/heartbeats.dto.js';
+import { LeaseFrame } from '../../src/leases/leases.dto.js';
 import { CloseCode } from '../../src/rooms/close-codes.js';
 import * as frames from '../../src/rooms/rooms.dto.js';
 import { RoomsGateway } from '../../src/rooms/rooms.gateway.js';
 import { startAgent } from '../support/agents.js';
 import { startAtrium, type TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
+import type { LeaseAnswer } from '../support/leases.js';
 import { addMember, createItem, type Person, registerUser } from '../support/people.js';
 import { closeSockets, connect, type ServerFrame } from '../support/sockets.js';
 
@@ -94,6 +96,7 @@ describe('/asyncapi.json', () => {
     ['publish', frames.PublishFrame],
     ['presence', frames.PresenceFrame],
     ['heartbeat', HeartbeatRequest],
+    ['lease', LeaseFrame],
   ])('describes %s as it is validated: the same fields, of which the same may be left out', (name, Frame) => {
     const rules = getMetadataStorage().getTargetValidationMetadatas(Frame, '', false, false);
     const fields = [...new Set(rules.map(({ propertyName }) => propertyName))].sort();
@@ -136,6 +139,13 @@ describe('Every frame that the server sends', () => {
     const agent = await startAgent(app, ada, ['leases']);
     const machine = await connect(app, { token: agent.token });
     await machine.send('heartbeat');
+    await machine.send('lease', { types: ['task'], capacity: 1 });
+    await machine.waitFor('work', () => machine.frames.some(({ event }) => event === 'leased'));
+    const [{ item }] = machine.frames.find(({ event }) => event === 'leased')?.data['leases'] as [
+      LeaseAnswer,
+    ];
+    await ada.http.delete(`/v1/items/${item.id}`);
+    await machine.waitFor('its loss', () => machine.frames.some(({ event }) => event === 'lost'));
     seen.push(...client.frames, ...guest.frames, ...machine.frames);
 
     for (const frame of seen) {
