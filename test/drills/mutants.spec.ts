@@ -7,7 +7,7 @@ describe('The mutants', () => {
   let main: string;
   beforeAll(async () => {
     main = await builtMain();
-  });
+  }, 180_000);
 
   it.each(mutants)('$name still changes the code, and has a drill', (mutant) => {
     const files = mutated(mutant, main);
