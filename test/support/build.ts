@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { glob, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, glob, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { root } from './native/paths.mjs';
 import { until } from './until.js';
 
+const dist = join(root, 'dist');
 const cache = join(root, 'node_modules/.cache/atrium-tests');
 const SOURCES = ['src/**/*.ts', 'migrations/*.ts', 'tsconfig*.json', 'nest-cli.json', 'package-lock.json'];
 const PATIENCE_MS = 120_000;
@@ -49,6 +50,25 @@ const exists = async (path: string) => (await stat(path).catch(() => undefined))
 
 async function build(target: string): Promise<void> {
   const outDir = `${target}.${process.pid}`;
+  if (await isCurrent(dist)) await cp(dist, outDir, { recursive: true });
+  else await compile(outDir);
+  await writeFile(join(outDir, 'package.json'), '{"type":"module"}');
+  await rename(outDir, target);
+  for (const name of await readdir(cache)) {
+    if (name === 'sources') continue; // compiled anew as it changes (native/compile.mjs)
+    const since = (await stat(join(cache, name)).catch(() => undefined))?.mtimeMs ?? Date.now();
+    if (Date.now() - since > KEPT_MS) await rm(join(cache, name), { recursive: true, force: true });
+  }
+}
+
+/** Whether somebody has built there since the sources last changed, as the gate does before its tests. */
+async function isCurrent(folder: string): Promise<boolean> {
+  const builtAt = (await stat(join(folder, 'src/main.js')).catch(() => undefined))?.mtimeMs ?? 0;
+  const changedAt = (await sources()).map(async (file) => (await stat(join(root, file))).mtimeMs);
+  return Math.max(...(await Promise.all(changedAt))) < builtAt;
+}
+
+async function compile(outDir: string): Promise<void> {
   const tsconfig = `${outDir}.json`;
   await writeFile(
     tsconfig,
@@ -61,20 +81,17 @@ async function build(target: string): Promise<void> {
   await promisify(execFile)(process.execPath, [nest, 'build', '--path', relative(root, tsconfig)], {
     cwd: root,
   });
-  await writeFile(join(outDir, 'package.json'), '{"type":"module"}');
   await rm(tsconfig);
-  await rename(outDir, target);
-  for (const name of await readdir(cache)) {
-    if (name === 'sources') continue; // compiled anew as it changes (native/compile.mjs)
-    const since = (await stat(join(cache, name)).catch(() => undefined))?.mtimeMs ?? Date.now();
-    if (Date.now() - since > KEPT_MS) await rm(join(cache, name), { recursive: true, force: true });
-  }
+}
+
+async function sources(): Promise<string[]> {
+  const files: string[] = [];
+  for await (const file of glob(SOURCES, { cwd: root })) if (!file.endsWith('.spec.ts')) files.push(file);
+  return files;
 }
 
 async function fingerprint(): Promise<string> {
   const hash = createHash('sha256');
-  const files: string[] = [];
-  for await (const file of glob(SOURCES, { cwd: root })) if (!file.endsWith('.spec.ts')) files.push(file);
-  for (const file of files.sort()) hash.update(file).update(await readFile(join(root, file)));
+  for (const file of (await sources()).sort()) hash.update(file).update(await readFile(join(root, file)));
   return hash.digest('hex').slice(0, 16);
 }
