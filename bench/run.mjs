@@ -136,7 +136,6 @@ const atriumEnv = (port, url) => ({
   ...(url ? { DATABASE_URL: url } : {}),
   DATA_DIR: join(folder, 'start'),
   TOKEN_SECRET: secret,
-  LOG_LEVEL: 'warn',
   // Limits that would otherwise be what is measured: one socket publishes for all.
   RATE_LIMIT: 'off',
   SOCKET_FRAME_RATE: '100000',

@@ -15,6 +15,8 @@ import { Ground } from './ground.js';
 import { breed, type Mutant, mutants } from './mutants.js';
 import { Random } from './random.js';
 import { Redis } from './redis.js';
+import { HaProxy } from './haproxy.js';
+import { rollingRestart } from './rolling-restart.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -22,6 +24,8 @@ const { values: options } = parseArgs({
     only: { type: 'string' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     seconds: { type: 'string' },
+    /** Of the callers behind HAProxy. */
+    requests: { type: 'string' },
     mutants: { type: 'boolean', default: false },
     /** How much there is to do in drills of leases. */
     items: { type: 'string' },
@@ -41,10 +45,12 @@ const SHORT_SECONDS = 5;
 /** A short run begins nothing more after this. */
 const SHORT_MS = 90_000;
 const SHOWN = 10;
+const ROLLING = 'behind-haproxy';
+const ROLLING_REQUESTS = { short: 4_000, long: 50_000 };
 
 function chosen<Named extends { readonly name: string }>(
   all: readonly Named[],
-  names = options.only?.split(','),
+  names = options.only?.split(',').filter((name) => name !== ROLLING),
 ): readonly Named[] {
   const unknown = names?.filter((name) => !all.some((each) => each.name === name)) ?? [];
   if (unknown.length > 0)
@@ -147,14 +153,38 @@ function arranged(drill: AnyDrill, { arrange }: Mutant): AnyDrill {
   return { ...drill, options: { ...drill.options, arrange: [...(drill.options?.arrange ?? []), arrange] } };
 }
 
+/** Not a fault but the everyday: nobody may notice. */
+async function rolls(ground: Ground): Promise<boolean> {
+  if (!HaProxy.isInstalled) {
+    console.log(`${ROLLING}: left out, there is no haproxy here`);
+    return true;
+  }
+  const usual = options.short ? ROLLING_REQUESTS.short : ROLLING_REQUESTS.long;
+  const requests = Number(options.requests ?? usual);
+  console.log(`${ROLLING}: two instances behind HAProxy are replaced under ${requests} requests`);
+  const { failed, stops, ...counts } = await rollingRestart(ground, await builtMain(), requests);
+  const text = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
+  const stopped = stops.map(({ code, ms }) => `${code} after ${(ms / 1_000).toFixed(1)} s`);
+  console.log(`  ${text.join(', ')}, failed ${failed.length}, stops: ${stopped.join(', ')}`);
+  for (const failure of failed.slice(0, SHOWN)) console.log(`  BROKEN: ${failure}`);
+  return (
+    failed.length === 0 &&
+    counts.lost === 0 &&
+    counts.duplicated === 0 &&
+    stops.every(({ code }) => code === 0)
+  );
+}
+
 async function main(): Promise<boolean> {
   if (options.list) {
+    console.log(`${ROLLING.padEnd(24)}two instances behind HAProxy are replaced: nobody notices`);
     for (const { name, about } of drills) console.log(`${name.padEnd(24)}${about}`);
     for (const { name, about } of mutants) console.log(`${`mutant ${name}`.padEnd(32)}${about}`);
     return true;
   }
   const { short } = options;
   const listed = { drills: short ? SHORT.drills : undefined, mutants: short ? SHORT.mutants : undefined };
+  const isNamed = options.only?.split(',').includes(ROLLING) ?? true;
   const tasks = [
     ...(options.mutants ? [] : chosen(drills, listed.drills)).map(
       (drill) => (ground: Ground) => drillHolds(ground, drill),
@@ -162,6 +192,7 @@ async function main(): Promise<boolean> {
     ...(options.mutants || short ? chosen(mutants, listed.mutants) : []).map(
       (mutant) => (ground: Ground) => isCaught(ground, mutant),
     ),
+    ...(isNamed && !options.mutants ? [rolls] : []),
   ];
   const ground = await Ground.prepare();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
