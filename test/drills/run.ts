@@ -46,7 +46,7 @@ const SHORT_SECONDS = 5;
 const SHORT_MS = 90_000;
 const SHOWN = 10;
 const ROLLING = 'behind-haproxy';
-const ROLLING_REQUESTS = { short: 4_000, long: 50_000 };
+const ROLLING_REQUESTS = { short: 2_500, long: 50_000 };
 
 function chosen<Named extends { readonly name: string }>(
   all: readonly Named[],
