@@ -28,7 +28,7 @@ const document = `jsonb_build_object(
   'address', jsonb_build_object('street', n || ' Long Street', 'city', 'Springfield', 'zip', '12345'),
   'notes', repeat(md5(n::text), 6), 'active', true, 'reference', md5('r' || n))`;
 
-const STATEMENTS = [
+const statements = (items) => [
   `INSERT INTO users (id, email, name, password_hash)
    SELECT ${id(1, 'n')}, 'user' || n || '@bench.example', 'User ' || n, '!' FROM generate_series(0, ${USERS - 1}) n`,
   `INSERT INTO workspaces (id, name, personal_user_id)
@@ -43,12 +43,12 @@ const STATEMENTS = [
   `INSERT INTO items (id, workspace_id, type, title, data, created_by, updated_by)
    SELECT ${id(3, 'n')}, CASE WHEN n < ${OWN_ITEMS} THEN ${id(2, `n % ${USERS}`)} ELSE '${TEAM}' END,
      'task', 'Item number ' || n, ${document}, ${id(1, `n % ${USERS}`)}, ${id(1, `n % ${USERS}`)}
-   FROM generate_series(0, ${ITEMS - 1}) n`,
+   FROM generate_series(0, ${items - 1}) n`,
   `VACUUM ANALYZE`,
   `CHECKPOINT`,
 ];
 
-/** Fills a migrated, empty database. */
-export async function seed(client) {
-  for (const statement of STATEMENTS) await client.query(statement);
+/** Fills a migrated, empty database; with the first so many items. */
+export async function seed(client, items = ITEMS) {
+  for (const statement of statements(items)) await client.query(statement);
 }

@@ -11,8 +11,9 @@ import { seed } from './data.mjs';
 /**
  * Builds Atrium, starts it on a filled database, lets `work` use it, and removes all of it, whatever happens.
  * `work` gets the application, `connect()` for connections beside Atrium's, and `load(path)` for its modules.
+ * @param items so many; all of them when left out
  */
-export async function inside(work) {
+export async function inside(work, items) {
   const root = resolve(import.meta.dirname, '..');
   const nest = createRequire(import.meta.url).resolve('@nestjs/cli/bin/nest.js');
   const built = spawnSync(process.execPath, [nest, 'build'], { cwd: root, stdio: 'inherit' });
@@ -43,7 +44,7 @@ export async function inside(work) {
       clients.push(client);
       return client;
     };
-    await seed(await connect());
+    await seed(await connect(), items);
     await work({ app, connect, load });
   } finally {
     await Promise.all(clients.map((client) => client.end()));

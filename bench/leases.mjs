@@ -25,6 +25,8 @@ const TYPE = 'job';
 /** As many as no slice uses up. */
 const JOBS = 40_000;
 const TTL_SECONDS = 600;
+/** That nobody claims. */
+const OTHER_ITEMS = 10_000;
 /** An agent may hold so many; whoever claims without an end goes on as the next agent. */
 const LEASE_LIMIT = 100;
 const POLL_MS = 50;
@@ -190,7 +192,7 @@ await inside(async ({ app, connect, load }) => {
       console.log(`${String(count).padStart(3)} waiting  ${how.padEnd(28)} p50 ${p50}  p99 ${p99}`);
     }
   }
-});
+}, OTHER_ITEMS);
 
 /** Agents of the team, as the routes make them, but without credentials. */
 async function addAgents(client, count, newId) {

@@ -170,8 +170,8 @@ export const mutants: readonly Mutant[] = [
     changes: [
       {
         file: 'leases/lease-claim.sql.js',
-        find: 'AND l.due_at <= now() AND l.labels',
-        put: "AND l.due_at <= now() + interval '3 seconds' AND l.labels",
+        find: 'l.due_at <= now()',
+        put: "l.due_at <= now() + interval '3 seconds'",
       },
     ],
   },
