@@ -65,7 +65,7 @@ describe.each(documents)('%s', (document) => {
   });
 
   it('names scripts that are defined', () => {
-    const named = [...text.matchAll(/npm run ([\w:-]+\w)/g)].map(([, script = '']) => script);
+    const named = [...text.matchAll(/npm run (?:-s )?([\w:-]+\w)/g)].map(([, script = '']) => script);
     expect(named.filter((script) => !(script in scripts))).toEqual([]);
     for (const script of ['start', 'test']) expect(scripts).toHaveProperty(script);
   });
