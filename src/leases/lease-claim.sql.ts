@@ -35,6 +35,8 @@ const SAME_SEARCH = 'workspace_id, types, labels, priority_from, priority_to, du
  * overtaken since is run again (40001): together they do not go beyond it.
  */
 export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
+  // What an agent holds is counted once per statement: two of its claims in one would go beyond its limit.
+  keyOf: (input) => input.agent_id,
   statement: {
     name: 'leases.claim',
     text: `

@@ -156,6 +156,21 @@ describe('A claim', () => {
     expect(new Set([...claimed, ...rest.flatMap(ids)]).size).toBe(30);
   });
 
+  it('is not held up by a workspace that has more claims and more work', async () => {
+    const crowded = await registerUser(app);
+    const crowd = await startAgent(app, crowded, ['leases']);
+    await crowded.http.post('/v1/items/batch', {
+      operations: Array.from({ length: 50 }, () => ({
+        op: 'create',
+        item: { title: 't', type: 'fair', data: {} },
+      })),
+    });
+    const mine = await newItem('fair');
+    const flood = Array.from({ length: 40 }, () => claim(crowd, 'fair'));
+    expect(ids(await claim(bob, 'fair', { limit: 9 }))).toEqual([mine.id]);
+    expect(new Set((await Promise.all(flood)).flatMap(ids)).size).toBe(20); // as many as an agent may hold
+  });
+
   it('is for agents with the scope, within their own workspace', async () => {
     const stranger = await registerUser(app);
     const theirs = await startAgent(app, stranger, ['leases']);

@@ -6,6 +6,7 @@ import { http, type ProblemAnswer } from '../support/http.js';
 import { claim, lease } from '../support/leases.js';
 import { createItem, type Person, registerUser } from '../support/people.js';
 import { closeSockets, connect } from '../support/sockets.js';
+import { until } from '../support/until.js';
 
 interface HeartbeatAnswer extends ProblemAnswer {
   readonly intervalSeconds: number;
@@ -126,5 +127,28 @@ describe('A heartbeat', () => {
     );
     const { body } = await beat(agent);
     expect(Date.parse(body.rotateBy ?? '')).toBeGreaterThan(Date.now());
+  });
+});
+
+describe('The interval of heartbeats', () => {
+  it('grows with the number of agents that are there, and with it the time until one is lost', async () => {
+    const agent = await start();
+    await app.sql(
+      `WITH many AS (
+         INSERT INTO agents
+         SELECT (jsonb_populate_record(a, jsonb_build_object('id', gen_random_uuid()))).*
+         FROM agents a, generate_series(1, 3000) WHERE a.id = $1 RETURNING id, workspace_id
+       )
+       INSERT INTO agent_presences (agent_id, workspace_id, due_at)
+       SELECT id, workspace_id, now() + interval '1 hour' FROM many`,
+      [agent.agent.id],
+    );
+    app.moveClock(11_000); // they are counted every ten seconds
+    await until('the interval is longer', async () => (await beat(agent)).body.intervalSeconds >= 15);
+    const [{ seconds }] = await app.sql<{ seconds: number }>(
+      `SELECT extract(epoch FROM due_at - now())::float8 AS seconds FROM agent_presences WHERE agent_id = $1`,
+      [agent.agent.id],
+    );
+    expect(seconds).toBeGreaterThan(40);
   });
 });

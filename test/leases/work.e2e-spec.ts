@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { lacksScope, type RunningAgent, startAgent } from '../support/agents.js';
 import { startAtrium, type TestApp } from '../support/app.js';
 import { claim, lease, type LeaseAnswer, type WorkAnswer } from '../support/leases.js';
@@ -9,6 +9,7 @@ import {
   type Person,
   registerUser,
 } from '../support/people.js';
+import { closeSockets, connectAndJoin } from '../support/sockets.js';
 
 let app: TestApp;
 let owner: Person;
@@ -19,6 +20,7 @@ beforeAll(async () => {
   ada = await startAgent(app, owner, ['leases', 'items:write', 'items:read']);
   bob = await startAgent(app, owner, ['leases', 'items:write:type=other']);
 });
+afterEach(closeSockets);
 afterAll(() => app.stop());
 
 const pathOf = ({ item }: LeaseAnswer) => `/v1/items/${item.id}`;
@@ -161,5 +163,53 @@ describe('Work that fails', () => {
     expect(foreign.body.items).toEqual([]);
     const { body } = await owner.http.post<{ items: string[] }>('/v1/leases/dead/retry', { items });
     expect(body.items).toEqual(items.slice(0, 2));
+  });
+});
+
+describe('The queue, for those who watch it', () => {
+  it('is told of every transition as it happens, in the name of whoever did it', async () => {
+    const room = `workspaces/${owner.workspaceId}`;
+    const watcher = await connectAndJoin(app, owner.token, room);
+    const { id } = await createItem(owner, { type: 'watched' });
+    const again = async () => {
+      await app.sql(`UPDATE lease_states SET due_at = now() WHERE item_id = $1`, [id]);
+      return (await claim(ada, 'watched'))[0];
+    };
+    await lease(ada, await again(), 'release');
+    await lease(ada, await again(), 'fail', { reason: 'not yet' });
+    await expire(await again());
+    await lease(owner, await again(), 'cancel');
+    await owner.http.post('/v1/leases/dead/retry', { items: [id] });
+    await lease(ada, await again(), 'fail', { reason: 'never', retry: false });
+    await owner.http.post('/v1/leases/dead/retry', { items: [id] });
+    await lease(ada, await again(), 'complete', { patch: { data: { done: true } } });
+    const told = (await watcher.received(room, 17)).map(({ event }) => [event.type, event.principal]);
+    const [people, agent] = [owner.user.id, ada.agent.id];
+    expect(told).toEqual([
+      ['item.created', people],
+      ['lease.claimed', agent],
+      ['lease.released', agent],
+      ['lease.claimed', agent],
+      ['lease.failed', agent],
+      ['lease.claimed', agent],
+      ['lease.expired', agent],
+      ['lease.claimed', agent],
+      ['lease.cancelled', people],
+      ['agent.lease_cancelled', people],
+      ['lease.retried', people],
+      ['lease.claimed', agent],
+      ['lease.dead', agent],
+      ['lease.retried', people],
+      ['lease.claimed', agent],
+      ['item.updated', agent],
+      ['lease.completed', agent],
+    ]);
+    const history = await owner.http.get<PageAnswer<{ version: number; by: string }>>(
+      `/v1/items/${id}/history`,
+    );
+    expect(history.body.data.map(({ version, by }) => [version, by])).toEqual([
+      [2, agent],
+      [1, people],
+    ]);
   });
 });
