@@ -46,5 +46,6 @@ export default {
   testTimeout: 120_000,
   // Of two cores, one would idle while a test waits for PostgreSQL or a process.
   maxWorkers: 4,
-  workerIdleMemoryLimit: '400MB',
+  // A new one costs as much as ten files, most of which keep some 35 MB.
+  workerIdleMemoryLimit: '1GB',
 };

@@ -32,6 +32,8 @@ async function ownServer([place, ...others]: readonly string[]): Promise<Server>
     synchronous_commit: 'off',
     full_page_writes: 'off',
     max_wal_size: '256MB',
+    // In the run's folder, with which it goes, also when the server is killed.
+    dynamic_shared_memory_type: 'mmap',
   };
   try {
     const server = await startEmbedded({ dataDir: folder, log: () => undefined, settings });
