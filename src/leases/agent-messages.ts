@@ -82,7 +82,7 @@ export const AGENT_MESSAGES: MessageKinds = {
       unasked: true,
       data: object({
         leases: list(
-          object({ id: ID, itemId: ID, reason: text('`expired`, `deleted`, or who cancelled it said why.') }),
+          object({ id: ID, itemId: ID, reason: text('`expired`, `deleted`, `ended`, or what was said when it was cancelled.') }),
         ),
       }),
     },

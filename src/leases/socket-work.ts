@@ -70,13 +70,13 @@ export class SocketWork {
     if (this.sent.delete(id)) this.waiter?.wake();
   }
 
-  /** Keeps those that the database knows of, with the time that they have left. */
+  /** Keeps those that the database knows of, with the time that they have left; the agent is told of the others. */
   keep(held: readonly { readonly id: string; readonly ms: string }[]): void {
     const left = new Map(held.map(({ id, ms }) => [id, Number(ms)]));
     for (const [id, lease] of this.sent) {
       const ms = left.get(id);
-      if (ms === undefined) this.sent.delete(id);
-      else lease.endsAt = performance.now() + ms;
+      if (ms !== undefined) lease.endsAt = performance.now() + ms;
+      else if (this.sent.delete(id)) this.tellLost({ id, itemId: lease.itemId, reason: 'ended' });
     }
   }
 
