@@ -82,7 +82,11 @@ export const AGENT_MESSAGES: MessageKinds = {
       unasked: true,
       data: object({
         leases: list(
-          object({ id: ID, itemId: ID, reason: text('`expired`, `deleted`, `ended`, or what was said when it was cancelled.') }),
+          object({
+            id: ID,
+            itemId: ID,
+            reason: text('`expired`, `deleted`, `ended`, or what was said when it was cancelled.'),
+          }),
         ),
       }),
     },

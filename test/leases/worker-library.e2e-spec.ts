@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   GiveUp,
@@ -60,6 +64,35 @@ function gate(): { open: () => void; opened: Promise<void> } {
 }
 const aborted = (signal: AbortSignal): Promise<Error> =>
   new Promise((resolve) => signal.addEventListener('abort', () => resolve(signal.reason as Error)));
+
+/** A way to the server on which the first answer that gives a lease does not arrive. */
+async function holdFirstClaim(): Promise<{ url: string; held: Promise<void>; close: () => void }> {
+  const { open, opened } = gate();
+  let isHeld = false;
+  const server = createServer((request, response) => {
+    void (async () => {
+      const passedOn = ['authorization', 'content-type', 'idempotency-key'].flatMap((name) => {
+        const value = request.headers[name];
+        return typeof value === 'string' ? [[name, value] as const] : [];
+      });
+      const answer = await fetch(new URL(request.url ?? '', app.url), {
+        method: 'POST',
+        headers: Object.fromEntries(passedOn),
+        body: await text(request),
+      });
+      const body = await answer.text();
+      if (!isHeld && body.includes('"fence"')) {
+        isHeld = true;
+        open();
+        return;
+      }
+      response.writeHead(answer.status, { 'content-type': 'application/json' }).end(body);
+    })();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, held: opened, close: () => server.close() };
+}
 
 describe('A worker', () => {
   it('has items done, each once, with what its handler changes and returns', async () => {
@@ -204,14 +237,18 @@ describe('A worker', () => {
     expect(presence).toEqual({ state: 'offline' });
   });
 
-  it('gives back what its last claim was given while it stopped', async () => {
-    const idle = start({ type: 'raced', handle: () => undefined });
-    await until('it waits', async () => {
-      const keys = await app.sql(`SELECT FROM idempotency_keys WHERE state = 'running'`);
-      return keys.length > 0;
-    });
-    const [item] = await Promise.all([createItem(owner, { type: 'raced' }), idle.stop()]);
-    expect((await stateOf(item))?.state).not.toBe('leased');
+  it('gives back what its last claim was given, when it stops before it has the answer', async () => {
+    const item = await createItem(owner, { type: 'raced' });
+    const { url, held, close } = await holdFirstClaim();
+    try {
+      const stopping = start({ baseUrl: url, type: 'raced', handle: () => undefined });
+      await held;
+      expect(await stateOf(item)).toMatchObject({ state: 'leased' });
+      await stopping.stop();
+      expect(await stateOf(item)).toMatchObject({ state: 'ready', attempts: 0 });
+    } finally {
+      close();
+    }
   });
 
   it('goes on where it was after the server could not be reached, and waits with what it has done', async () => {
