@@ -33,11 +33,12 @@ describe('The worker of examples/worker, tried as its README says', () => {
     const [prepare, start, look] = [...readme.matchAll(/^```bash\n(.*?)^```$/gms)].map(([, code = '']) =>
       code.replaceAll(ADDRESS, new URL(app.url).host),
     );
-    // Whoever types it sees that all is counted before they type on.
-    const patience = 'until [ "$(grep -c counting worker.log)" = 3 ]; do sleep 0.1; done';
+    // Whoever types it types on when the worker has done its work.
+    const [list = ''] = look.split('\n');
+    const patience = `until [ "$(${list} | grep -o '"letters"' | wc -l)" -eq 3 ]; do sleep 0.1; done`;
     const quiet = start.replace('run.ts &', 'run.ts > "$LOG" 2>&1 &');
     expect(quiet).not.toBe(start);
-    const script = [prepare, quiet, patience.replace('worker.log', '"$LOG"'), look, 'wait $!'].join('\n');
+    const script = [prepare, quiet, patience, look, 'wait $!'].join('\n');
     const path = [folder, dirname(process.execPath), process.env.PATH].join(delimiter);
     const env = { PATH: path, HOME: folder, LOG: join(folder, 'worker.log') };
     const { stdout } = await promisify(execFile)('sh', ['-u', '-c', script], {
