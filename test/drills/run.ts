@@ -39,7 +39,7 @@ const { values: options } = parseArgs({
 /** How long what is left may take to arrive, in ms: also past connections that have to be found dead first. */
 const PATIENCE_MS = 30_000;
 const MUTANT_PATIENCE_MS = 6_000;
-const SHORT = { drills: ['mixed', 'leases'], mutants: ['no-sweep', 'read-before-subscribe'] };
+const SHORT = { drills: ['mixed'], mutants: ['no-sweep', 'read-before-subscribe'] };
 /** Of a drill that has a time of its own otherwise. */
 const SHORT_SECONDS = 5;
 /** A short run begins nothing more after this. */
