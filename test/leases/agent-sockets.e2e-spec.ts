@@ -3,19 +3,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { Heartbeats } from '../../src/leases/heartbeats.js';
 import { clientCredentials, type RunningAgent, startAgent } from '../support/agents.js';
 import { type Instance, startAtrium, testVariables, type TestApp } from '../support/app.js';
-import { claim, lease } from '../support/leases.js';
+import { claim, type HeartbeatAnswer, lease } from '../support/leases.js';
 import { compiledPath, root } from '../support/native/paths.mjs';
 import { createItem, type Person, registerUser } from '../support/people.js';
 import { type AtriumProcess, spawnAtrium } from '../support/process.js';
 import { closeSockets, connect, type ServerFrame, type SocketClient } from '../support/sockets.js';
 import { until } from '../support/until.js';
-
-interface HeartbeatData {
-  readonly intervalSeconds: number;
-  readonly leases: readonly { readonly id: string; readonly expiresAt: string }[];
-  readonly lost: readonly string[];
-  readonly rotateBy: string | null;
-}
 
 let app: TestApp;
 let other: Instance;
@@ -29,8 +22,8 @@ afterEach(closeSockets);
 afterAll(() => app.stop());
 
 const start = () => startAgent(app, owner, ['leases']);
-const beat = (socket: SocketClient, data: unknown = {}): Promise<ServerFrame<HeartbeatData>> =>
-  socket.send<HeartbeatData>('heartbeat', data);
+const beat = (socket: SocketClient, data: unknown = {}): Promise<ServerFrame<HeartbeatAnswer>> =>
+  socket.send<HeartbeatAnswer>('heartbeat', data);
 /** A socket over which the agent has said that it is there. */
 async function there({ token }: RunningAgent, at: { readonly url: string } = app): Promise<SocketClient> {
   const socket = await connect(at, { token });

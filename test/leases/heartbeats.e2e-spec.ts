@@ -3,17 +3,10 @@ import { Heartbeats } from '../../src/leases/heartbeats.js';
 import { lacksScope, type RunningAgent, startAgent } from '../support/agents.js';
 import { type Instance, startAtrium, type TestApp } from '../support/app.js';
 import { http, type ProblemAnswer } from '../support/http.js';
-import { claim, lease } from '../support/leases.js';
+import { claim, type HeartbeatAnswer, lease } from '../support/leases.js';
 import { createItem, type Person, registerUser } from '../support/people.js';
 import { closeSockets, connect } from '../support/sockets.js';
 import { until } from '../support/until.js';
-
-interface HeartbeatAnswer extends ProblemAnswer {
-  readonly intervalSeconds: number;
-  readonly leases: readonly { readonly id: string; readonly expiresAt: string }[];
-  readonly lost: readonly string[];
-  readonly rotateBy: string | null;
-}
 
 let app: TestApp;
 let other: Instance;
@@ -28,7 +21,7 @@ afterAll(() => app.stop());
 
 const start = () => startAgent(app, owner, ['leases']);
 const beat = ({ agent, token }: RunningAgent, body?: unknown, at: Instance = app) =>
-  http(at, token).post<HeartbeatAnswer>(`/v1/agents/${agent.id}/heartbeat`, body);
+  http(at, token).post<HeartbeatAnswer & ProblemAnswer>(`/v1/agents/${agent.id}/heartbeat`, body);
 /** What the stream says of an agent's coming and going. */
 const comings = async ({ agent }: RunningAgent) =>
   (

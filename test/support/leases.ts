@@ -2,6 +2,14 @@ import type { RunningAgent } from './agents.js';
 import type { Answer, CallOptions, ProblemAnswer } from './http.js';
 import type { ItemAnswer } from './people.js';
 
+/** What an agent is told when it says that it is there, by POST or over its socket. */
+export interface HeartbeatAnswer {
+  readonly intervalSeconds: number;
+  readonly leases: readonly { readonly id: string; readonly expiresAt: string }[];
+  readonly lost: readonly string[];
+  readonly rotateBy: string | null;
+}
+
 /** What a claim answers for each item. */
 export interface LeaseAnswer {
   readonly id: string;
