@@ -9,6 +9,8 @@ const SOURCES = `^${RegExp.escape(root)}/(src|migrations|test/support)/.*\\.ts$`
 
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 if (!hasRedis) console.warn('There is no redis-server on the PATH: the specs in test/redis are left out.');
+const hasPgBouncer = spawnSync('pgbouncer', ['--version']).status === 0;
+if (!hasPgBouncer) console.warn('There is no pgbouncer on the PATH: the specs in test/pooler are left out.');
 
 /** Specs run as ES modules (`npm test` passes the flag that allows it). */
 const modules = {
@@ -29,7 +31,11 @@ export default {
       ...modules,
       // The public surface, on one real PostgreSQL for the whole run.
       testMatch: ['<rootDir>/test/**/*.e2e-spec.ts', '<rootDir>/test/**/*.spec.ts'],
-      testPathIgnorePatterns: ['/node_modules/', ...(hasRedis ? [] : ['<rootDir>/test/redis/'])],
+      testPathIgnorePatterns: [
+        '/node_modules/',
+        ...(hasRedis ? [] : ['<rootDir>/test/redis/']),
+        ...(hasPgBouncer ? [] : ['<rootDir>/test/pooler/']),
+      ],
       testEnvironment: '<rootDir>/test/support/native/environment.mjs',
       globalSetup: '<rootDir>/test/support/global-setup.mjs',
       globalTeardown: '<rootDir>/test/support/global-teardown.mjs',

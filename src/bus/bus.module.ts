@@ -15,9 +15,11 @@ import { redisDriver } from './redis-driver.js';
 })
 export class BusModule {}
 
-function createBus({ redis, database: { url, directUrl } }: AtriumConfig): Bus {
+function createBus({ redis, database: { url, directUrl, pooled } }: AtriumConfig): Bus {
   if (redis) return new Bus(redisDriver(redis));
   const listenAt = directUrl ?? url;
+  // Who listens there is forgotten, or somebody else is told.
+  if (pooled && directUrl === undefined) return new Bus();
   if (listenAt === undefined)
     throw new Error('The configuration has no database.url: start the embedded server first and set its url');
   return new Bus(postgresDriver(listenAt));

@@ -18,6 +18,9 @@ const HEARTBEAT_MS = 5_000;
 const SILENCE_MS = 3.5 * HEARTBEAT_MS;
 /** What sending may take until the connection counts as dead. */
 const PATIENCE_MS = 5_000;
+/** Said once, where nobody can listen. */
+const NO_BUS =
+  'Through the pooler nobody can listen: other instances are heard up to a second later, unless DATABASE_DIRECT_URL or REDIS_URL is set';
 /** How many other instances are kept in mind. */
 const MAX_PEERS = 1_000;
 
@@ -34,7 +37,7 @@ export class Bus implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly id = newId();
   private readonly listeners = new Map<string, BusListener[]>();
   private readonly outgoing = new Outgoing();
-  private readonly link: Link<BusConnection>;
+  private readonly link: Link<BusConnection> | undefined;
   /** Other instances, and when each was last heard, by {@link performance.now}. */
   private readonly peers = new Map<string, number>();
   private heardMyselfAt = 0;
@@ -42,17 +45,23 @@ export class Bus implements OnApplicationBootstrap, OnApplicationShutdown {
   private sending: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(driver: BusDriver) {
-    this.link = new Link({
-      make: (lost) => driver({ heard: (text) => this.heard(text), lost }),
-      up: (again) => this.up(again),
-      says: { lost: 'The bus is gone, so other instances are heard a little later', back: 'The bus is back' },
-    });
+  /** @param driver without one, nobody is told and nobody heard: everybody looks */
+  constructor(driver?: BusDriver) {
+    this.link =
+      driver &&
+      new Link({
+        make: (lost) => driver({ heard: (text) => this.heard(text), lost }),
+        up: (again) => this.up(again),
+        says: {
+          lost: 'The bus is gone, so other instances are heard a little later',
+          back: 'The bus is back',
+        },
+      });
   }
 
   /** Whether other instances are heard at once. */
   get isUp(): boolean {
-    return this.link.open !== undefined;
+    return this.link?.open !== undefined;
   }
 
   /** How many other instances are known to be there. */
@@ -62,6 +71,10 @@ export class Bus implements OnApplicationBootstrap, OnApplicationShutdown {
 
   /** Connects in the background: nothing waits for the bus. */
   onApplicationBootstrap(): void {
+    if (!this.link) {
+      this.logger.log(NO_BUS);
+      return;
+    }
     this.link.start();
     this.timer = setInterval(() => this.beat(), HEARTBEAT_MS).unref();
   }
@@ -70,7 +83,7 @@ export class Bus implements OnApplicationBootstrap, OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
     await this.sending;
-    await this.link.stop();
+    await this.link?.stop();
   }
 
   subscribe(channel: string, listener: BusListener): void {
@@ -94,7 +107,7 @@ export class Bus implements OnApplicationBootstrap, OnApplicationShutdown {
   private async drain(): Promise<void> {
     // What else this turn of the event loop brings goes with it.
     await new Promise((resolve) => setImmediate(resolve));
-    while (this.link.open && (this.greeting || !this.outgoing.isEmpty)) {
+    while (this.link?.open && (this.greeting || !this.outgoing.isEmpty)) {
       this.greeting = false;
       await this.sendOver(this.link.open, writeBatch({ from: this.id, told: this.outgoing.take() }));
     }
@@ -107,7 +120,7 @@ export class Bus implements OnApplicationBootstrap, OnApplicationShutdown {
     try {
       await within(PATIENCE_MS, connection.send(text));
     } catch (error) {
-      this.link.lose(connection, error as Error);
+      this.link?.lose(connection, error as Error);
     }
   }
 
@@ -118,11 +131,11 @@ export class Bus implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   private beat(): void {
-    const { open } = this.link;
+    const open = this.link?.open;
     if (!open) return;
     const now = performance.now();
     if (now - this.heardMyselfAt > SILENCE_MS) {
-      this.link.lose(open, new Error('nothing is heard of what is sent'));
+      this.link?.lose(open, new Error('nothing is heard of what is sent'));
       return;
     }
     for (const [id, heardAt] of this.peers) if (now - heardAt > SILENCE_MS) this.peers.delete(id);

@@ -5,20 +5,8 @@ import type { DataSource } from 'typeorm';
 import type { AtriumConfig } from '../config/config.js';
 import { CONNECT_TIMEOUT_MS } from '../database/session-options.js';
 import { pendingMigrations } from '../database/migrator.js';
-
-/** What was looked at, and what to do about it. */
-export interface Finding {
-  readonly check: string;
-  readonly state: 'ok' | 'warning' | 'failed';
-  /** What was found; where it is not well, with the mend. */
-  readonly detail: string;
-}
-
-type Judged = Omit<Finding, 'check'>;
-
-const ok = (detail: string): Judged => ({ state: 'ok', detail });
-const warning = (detail: string): Judged => ({ state: 'warning', detail });
-const failed = (detail: string): Judged => ({ state: 'failed', detail });
+import { failed, type Finding, type Judged, ok, warning } from './finding.js';
+import { checkPooler } from './pooler-check.js';
 
 /** Of the clocks of this machine and of the database. */
 const MOST_SKEW_MS = 2_000;
@@ -47,6 +35,7 @@ export class Doctor {
       durability: () => this.durability(),
       clock: () => this.clock(),
       connections: () => this.connections(),
+      pooler: () => checkPooler(this.url, this.config),
       listening: () => this.listening(),
       'long transactions': () => this.longTransactions(),
       'failed jobs': () => this.failedJobs(),

@@ -21,8 +21,12 @@ export class AtriumConfig {
   readonly database: {
     /** `undefined`: start the embedded server. */
     readonly url: string | undefined;
-    /** Past a pooler, for the connection that listens; `undefined`: the same as `url`. */
+    /** Past a pooler, for the connection that listens, and for migrations; `undefined`: the same as `url`. */
     readonly directUrl: string | undefined;
+    /** Whether `url` is a pooler that lends connections for a transaction at a time. */
+    readonly pooled: boolean;
+    /** Whether statements are prepared under names. */
+    readonly named: boolean;
     readonly poolSize: number;
     readonly statementTimeoutMs: number;
   };
@@ -135,6 +139,8 @@ export class AtriumConfig {
     this.database = {
       url: env.DATABASE_URL,
       directUrl: env.DATABASE_DIRECT_URL,
+      pooled: env.DATABASE_POOLER === 'transaction',
+      named: env.DATABASE_NAMED_STATEMENTS ?? env.DATABASE_POOLER === 'off',
       poolSize: env.DATABASE_POOL_SIZE,
       statementTimeoutMs: env.DATABASE_STATEMENT_TIMEOUT_MS,
     };

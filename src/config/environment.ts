@@ -73,10 +73,19 @@ export class Environment {
   @Matches(/^postgres(ql)?:\/\/\S+$/, { message: 'must look like postgresql://user:password@host:5432/name' })
   DATABASE_URL?: string;
 
-  /** PostgreSQL itself, when DATABASE_URL is a pooler in transaction mode: nobody can listen through that. */
+  /** PostgreSQL itself, when DATABASE_URL is a pooler: to listen, and to migrate. */
   @IsOptional()
   @Matches(/^postgres(ql)?:\/\/\S+$/, { message: 'must look like postgresql://user:password@host:5432/name' })
   DATABASE_DIRECT_URL?: string;
+
+  /** What stands before PostgreSQL at DATABASE_URL: `transaction` is PgBouncer, or another pooler, in that mode. */
+  @IsIn(['off', 'transaction'], { message: 'must be off or transaction' })
+  DATABASE_POOLER: 'off' | 'transaction' = 'off';
+
+  /** Whether statements are prepared once under a name; by default without a pooler, since some forget them. */
+  @IsOptional()
+  @Switch()
+  DATABASE_NAMED_STATEMENTS?: boolean;
 
   /** Redis or Valkey; several, separated by commas, are nodes of one cluster. */
   @IsOptional()

@@ -3,11 +3,11 @@ import { type CustomTypesConfig, Pool } from 'pg';
 import { DatabaseBusyError, DatabaseUnavailableError, isCancelled, isConnectionLoss } from './errors.js';
 import type { StatementValue } from './pipelined-statements.js';
 import { type PoolUse, useOf } from './pool-use.js';
-import { POOL_WAIT_MS, SESSION_OPTIONS } from './session-options.js';
+import { POOL_WAIT_MS } from './session-options.js';
+import { type DatabaseAddress, localSettings, type SessionBounds, sessionConfig } from './sessions.js';
 
 /** Where and how bounded reads are run. */
-export interface BoundedReadOptions {
-  readonly url: string;
+export interface BoundedReadOptions extends DatabaseAddress {
   /** How long one may take. */
   readonly timeoutMs: number;
 }
@@ -34,19 +34,23 @@ export class BoundedReads implements OnApplicationShutdown {
   private readonly logger = new Logger(BoundedReads.name);
   private readonly pool: Pool;
   private readonly limitMs: number;
+  /** What a read begins with where a session is nobody's own. */
+  private readonly begin: string | undefined;
   private closing: Promise<void> | undefined;
 
-  constructor({ url, timeoutMs }: BoundedReadOptions) {
+  constructor({ timeoutMs, ...address }: BoundedReadOptions) {
     this.limitMs = timeoutMs;
-    this.pool = new Pool({
-      connectionString: url,
-      application_name: 'atrium reads',
+    const bounds: SessionBounds = {
+      name: 'atrium reads',
+      statementTimeoutMs: timeoutMs,
       // Compiling a plan costs more than such a read may.
-      options: `${SESSION_OPTIONS} -c jit=off -c default_transaction_read_only=on`,
+      settings: { jit: 'off', default_transaction_read_only: 'on' },
+    };
+    this.begin = address.pooled ? `BEGIN READ ONLY; ${localSettings(bounds)}` : undefined;
+    this.pool = new Pool({
+      ...sessionConfig(address, bounds),
       max: CONNECTIONS,
-      statement_timeout: timeoutMs,
       connectionTimeoutMillis: POOL_WAIT_MS,
-      keepAlive: true,
       types: AS_TEXT,
     });
     this.pool.on('error', (error) => {
@@ -66,6 +70,7 @@ export class BoundedReads implements OnApplicationShutdown {
   async run<Row extends object>(text: string, values: readonly StatementValue[]): Promise<Row[]> {
     if (this.pool.waitingCount >= MAX_WAITING) throw new DatabaseBusyError(MAX_WAITING);
     try {
+      if (this.begin !== undefined) return await this.within<Row>(this.begin, text, values);
       return (await this.pool.query<Row>(text, [...values])).rows;
     } catch (error) {
       if (isCancelled(error)) throw new ReadTooSlowError(this.limitMs);
@@ -74,6 +79,29 @@ export class BoundedReads implements OnApplicationShutdown {
       if (isConnectionLoss(error))
         throw new DatabaseUnavailableError('The connection to the database broke', { cause: error });
       throw error;
+    }
+  }
+
+  private async within<Row extends object>(
+    begin: string,
+    text: string,
+    values: readonly StatementValue[],
+  ): Promise<Row[]> {
+    const client = await this.pool.connect();
+    let ended = false;
+    try {
+      await client.query(begin);
+      const { rows } = await client.query<Row>(text, [...values]);
+      await client.query('COMMIT');
+      ended = true;
+      return rows;
+    } finally {
+      // What was cancelled is rolled back, so that the pooler has its connection again, and so have we.
+      ended ||= await client.query('ROLLBACK').then(
+        () => true,
+        () => false,
+      );
+      client.release(!ended);
     }
   }
 

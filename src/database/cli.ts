@@ -25,7 +25,7 @@ type Command = (settings: DatabaseSettings, args: readonly string[]) => Promise<
 const commands: Readonly<Record<string, Command>> = {
   run: (settings) =>
     connected(settings, async (dataSource) => {
-      const names = await migrate(dataSource);
+      const names = await migrate(dataSource, settings);
       for (const name of names) console.log(`applied ${name}`);
       if (names.length === 0) console.log('Nothing to do: every migration is applied.');
       return 0;
@@ -33,7 +33,7 @@ const commands: Readonly<Record<string, Command>> = {
 
   revert: (settings) =>
     connected(settings, async (dataSource) => {
-      const name = await revert(dataSource);
+      const name = await revert(dataSource, settings);
       console.log(name === undefined ? 'Nothing to revert: no migration is applied.' : `reverted ${name}`);
       return name === undefined ? 1 : 0;
     }),
@@ -109,7 +109,9 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
     return 2;
   }
   loadDotEnv();
-  const { url, dataDir, ...rest } = commandSettings(process.env);
+  const { url, directUrl, dataDir, ...rest } = commandSettings(process.env);
+  // What changes a schema needs a session of its own, where there is one to be had.
+  if (directUrl !== undefined) return command({ ...rest, url: directUrl, pooled: false }, args);
   if (url !== undefined) return command({ ...rest, url }, args);
   const server = await startEmbedded({ dataDir, log: (line) => console.error(line) });
   try {

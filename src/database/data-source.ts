@@ -1,12 +1,11 @@
 import type { DataSourceOptions } from 'typeorm';
 import { migrations } from '../../migrations/index.js';
 import { entities } from './entities.js';
-import { POOL_WAIT_MS, SESSION_OPTIONS } from './session-options.js';
+import { POOL_WAIT_MS } from './session-options.js';
+import { boundsOf, type DatabaseAddress, sessionConfig } from './sessions.js';
 
 /** Where the database is and how it is used; `AtriumConfig.database` with its `url` set is one. */
-export interface DatabaseSettings {
-  /** `postgresql://user:password@host:port/name` */
-  readonly url: string;
+export interface DatabaseSettings extends DatabaseAddress {
   readonly poolSize: number;
   readonly statementTimeoutMs: number;
 }
@@ -16,10 +15,13 @@ export interface DatabaseSettings {
  * no statement, lock wait or forgotten transaction outlives its bound.
  */
 export function dataSourceOptions(database: DatabaseSettings): DataSourceOptions {
+  const { connectionString: url, ...session } = sessionConfig(
+    database,
+    boundsOf('atrium', database.statementTimeoutMs),
+  );
   return {
     type: 'postgres',
-    url: database.url,
-    applicationName: 'atrium',
+    url,
     poolSize: database.poolSize,
     connectTimeoutMS: POOL_WAIT_MS,
     // Classes, not globs: TypeORM would import the files outside of a test runner's module system.
@@ -31,12 +33,6 @@ export function dataSourceOptions(database: DatabaseSettings): DataSourceOptions
     // gen_random_uuid() is part of PostgreSQL: no extension, so no superuser.
     uuidExtension: 'pgcrypto',
     installExtensions: false,
-    extra: {
-      options: SESSION_OPTIONS,
-      keepAlive: true,
-      statement_timeout: database.statementTimeoutMs,
-      lock_timeout: Math.ceil(database.statementTimeoutMs / 2),
-      idle_in_transaction_session_timeout: database.statementTimeoutMs * 2,
-    },
+    extra: session,
   };
 }

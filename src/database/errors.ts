@@ -93,6 +93,12 @@ export function isConnectionLoss(error: unknown): boolean {
   );
 }
 
+/** Whether a pooler does not take what a session of ours begins with. */
+export const isPoolersRefusal = (error: unknown): boolean =>
+  serverError(error)?.code === '08P01' &&
+  error instanceof Error &&
+  error.message.includes('unsupported startup parameter');
+
 /** Whether there was no connection to be had in time: nothing was sent. */
 export const isPoolTimeout = (error: unknown): boolean =>
   error instanceof Error && error.message.startsWith('timeout exceeded when trying to connect');

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type DataSource, MigrationExecutor, type QueryRunner } from 'typeorm';
+import type { DatabaseAddress } from './sessions.js';
 
 /** A migration of this build or of the database's history. */
 export interface MigrationRecord {
@@ -16,6 +17,9 @@ const LOCK_POLL_MS = 100;
 /** How long to wait for another process's migrations. */
 const LOCK_LIMIT_MS = 10 * 60_000;
 
+/** How the database is reached; see {@link import('./sessions.js').DatabaseAddress}. */
+type Way = Pick<DatabaseAddress, 'pooled'>;
+
 /** TypeORM's own table, with the time added; TypeORM creates it without only when it is missing. */
 const HISTORY_TABLE = [
   `CREATE TABLE IF NOT EXISTS migrations (
@@ -28,16 +32,16 @@ const HISTORY_TABLE = [
  * take turns: the first applies, the others find nothing left to do. Answers with the names of those it applied.
  * @throws whatever a migration throws; those before it stay applied
  */
-export async function migrate(dataSource: DataSource): Promise<string[]> {
-  return locked(dataSource, async (runner) => {
+export async function migrate(dataSource: DataSource, way: Way = {}): Promise<string[]> {
+  return locked(dataSource, way, async (runner) => {
     for (const statement of HISTORY_TABLE) await runner.query(statement);
     return (await executor(dataSource, runner).executePendingMigrations()).map(({ name }) => name);
   });
 }
 
 /** Reverts the migration applied last. Answers with its name, or `undefined` if there is none. */
-export async function revert(dataSource: DataSource): Promise<string | undefined> {
-  return locked(dataSource, async (runner) => {
+export async function revert(dataSource: DataSource, way: Way = {}): Promise<string | undefined> {
+  return locked(dataSource, way, async (runner) => {
     const last = (await applied(dataSource, runner)).at(-1);
     if (last === undefined) return undefined;
     await executor(dataSource, runner).undoLastMigration();
@@ -71,7 +75,7 @@ export async function currentMigration(dataSource: DataSource): Promise<Migratio
 
 function executor(dataSource: DataSource, runner?: QueryRunner): MigrationExecutor {
   const found = new MigrationExecutor(dataSource, runner);
-  found.transaction = 'each';
+  found.transaction = runner?.isTransactionActive ? 'all' : 'each';
   return found;
 }
 
@@ -102,11 +106,16 @@ async function applied(
 }
 
 /** Runs `work` on one session that holds the migration lock, without the limits that a request's statement has. */
-async function locked<T>(dataSource: DataSource, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+async function locked<T>(
+  dataSource: DataSource,
+  { pooled }: Way,
+  work: (runner: QueryRunner) => Promise<T>,
+): Promise<T> {
   const runner = dataSource.createQueryRunner();
   try {
     await runner.connect();
-    await lock(dataSource, runner);
+    if (pooled) return await withinTransaction(dataSource, runner, work);
+    await lock(dataSource, runner, `SELECT pg_try_advisory_lock($1) AS got`);
     try {
       await runner.query(`SET statement_timeout = 0; SET lock_timeout = 0;
         SET idle_in_transaction_session_timeout = 0`);
@@ -123,11 +132,34 @@ async function locked<T>(dataSource: DataSource, work: (runner: QueryRunner) => 
 }
 
 /**
+ * The same where a session lasts for a transaction only: all of it is one, and so all or nothing. A migration that
+ * must not be in one needs PostgreSQL itself.
+ */
+async function withinTransaction<T>(
+  dataSource: DataSource,
+  runner: QueryRunner,
+  work: (runner: QueryRunner) => Promise<T>,
+): Promise<T> {
+  await runner.startTransaction();
+  try {
+    await runner.query(`SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;
+      SET LOCAL idle_in_transaction_session_timeout = 0`);
+    await lock(dataSource, runner, `SELECT pg_try_advisory_xact_lock($1) AS got`);
+    const answer = await work(runner);
+    await runner.commitTransaction();
+    return answer;
+  } catch (error) {
+    // Fails only on a broken connection, which has rolled back by itself.
+    await runner.rollbackTransaction().catch(() => undefined);
+    throw error;
+  }
+}
+
+/**
  * Asks again and again instead of waiting inside of one statement: that would hold a snapshot, and the other
  * process's CREATE INDEX CONCURRENTLY would wait for it, and both for ever.
  */
-async function lock(dataSource: DataSource, runner: QueryRunner): Promise<void> {
-  const sql = `SELECT pg_try_advisory_lock($1) AS got`;
+async function lock(dataSource: DataSource, runner: QueryRunner, sql: string): Promise<void> {
   const deadline = performance.now() + LOCK_LIMIT_MS;
   while (performance.now() < deadline) {
     const [row] = await dataSource.query<[{ got: boolean }]>(sql, [MIGRATION_LOCK], runner);

@@ -1,6 +1,7 @@
-import { Client, type CustomTypesConfig, type QueryResult } from 'pg';
+import type { Client, CustomTypesConfig, QueryResult } from 'pg';
 import { DatabaseUnavailableError } from './errors.js';
-import { CONNECT_TIMEOUT_MS, SESSION_OPTIONS } from './session-options.js';
+import { CONNECT_TIMEOUT_MS } from './session-options.js';
+import { boundsOf, type DatabaseAddress, newClient, sessionConfig } from './sessions.js';
 
 /** A statement that is prepared once per connection under its name. One name, one text, for good. */
 export interface Statement {
@@ -15,6 +16,13 @@ export type StatementValue =
 
 /** Every column stays PostgreSQL's own text: what passes through is not parsed to be printed again. */
 const AS_TEXT: CustomTypesConfig = { getTypeParser: () => (value: unknown) => value };
+
+/** Where statements go, and how. */
+export interface StatementAddress extends DatabaseAddress {
+  readonly statementTimeoutMs: number;
+  /** Whether statements are prepared under their names; not where a pooler forgets whose they are. By default, they are. */
+  readonly named?: boolean;
+}
 
 /** Called once: with the error, or with the rows. */
 export type Done = (error: Error | undefined, rows: unknown[]) => void;
@@ -34,20 +42,17 @@ export class PipelinedSession {
   private answeredThen = 0;
   private calls = 0;
   private readonly client: Client;
+  private readonly named: boolean;
   /** Resolves when the connection is usable or has failed for good; answers with the failure. */
   readonly opened: Promise<Error | undefined>;
 
-  constructor(url: string, statementTimeoutMs: number) {
-    this.client = new Client({
-      connectionString: url,
-      application_name: 'atrium statements',
-      options: SESSION_OPTIONS,
+  constructor({ statementTimeoutMs, named = true, ...address }: StatementAddress) {
+    this.named = named;
+    this.client = newClient({
+      ...sessionConfig(address, boundsOf('atrium statements', statementTimeoutMs)),
       pipeline: true,
       types: AS_TEXT,
-      statement_timeout: statementTimeoutMs,
-      lock_timeout: Math.ceil(statementTimeoutMs / 2),
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      keepAlive: true,
     });
     // An error event without a listener ends the process; every statement learns of it by its own callback.
     this.client.on('error', () => this.retire());
@@ -84,7 +89,13 @@ export class PipelinedSession {
     this.cork();
     let settled = false;
     const { name, text } = statement;
-    const query = { name, text, values: values as StatementValue[] };
+    const query = {
+      ...(this.named && { name }),
+      text,
+      values: values as StatementValue[],
+      // Without a name and without values, too: columns are to come the same way.
+      queryMode: 'extended',
+    };
     // pg's types know of an error or a result; it passes null or undefined for the other.
     this.client.query(query, (error: Error | null | undefined, result: QueryResult | undefined) => {
       // pg calls twice for a value that it cannot encode.

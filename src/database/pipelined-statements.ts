@@ -1,13 +1,16 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { DatabaseBusyError, DatabaseUnavailableError, isConnectionLoss, isStalePlan } from './errors.js';
-import { PipelinedSession, type Statement, type StatementValue } from './pipelined-session.js';
+import {
+  PipelinedSession,
+  type Statement,
+  type StatementAddress,
+  type StatementValue,
+} from './pipelined-session.js';
 
 export type { Statement, StatementValue } from './pipelined-session.js';
 
 /** Where and how statements are run. */
-export interface PipelineOptions {
-  readonly url: string;
-  readonly statementTimeoutMs: number;
+export interface PipelineOptions extends StatementAddress {
   /** Connections, opened as they are needed. */
   readonly connections?: number;
   /** Statements that may wait for an answer; the next is refused. */
@@ -134,7 +137,7 @@ export class PipelinedStatements implements OnApplicationShutdown {
   }
 
   private open(): PipelinedSession {
-    const session = new PipelinedSession(this.options.url, this.options.statementTimeoutMs);
+    const session = new PipelinedSession(this.options);
     this.sessions.push(session);
     void session.opened.then((failure) => {
       if (!failure) {

@@ -6,11 +6,23 @@ import { loadConfig } from '../config/config.js';
 export interface CommandSettings {
   /** `undefined`: the embedded server. */
   readonly url: string | undefined;
+  /** Past a pooler; `undefined`: the same as `url`. */
+  readonly directUrl: string | undefined;
+  readonly pooled: boolean;
   readonly poolSize: number;
   readonly statementTimeoutMs: number;
   /** Absolute path. */
   readonly dataDir: string;
 }
+
+const VARIABLES = [
+  'DATABASE_URL',
+  'DATABASE_DIRECT_URL',
+  'DATABASE_POOLER',
+  'DATABASE_POOL_SIZE',
+  'DATABASE_STATEMENT_TIMEOUT_MS',
+  'DATA_DIR',
+];
 
 /** Adds the variables of `.env` in the working directory, if there is one; what is set already stays. */
 export function loadDotEnv(): void {
@@ -23,8 +35,7 @@ export function loadDotEnv(): void {
  * @throws {ConfigurationError} naming the variable and the mend
  */
 export function commandSettings(env: Readonly<Record<string, string | undefined>>): CommandSettings {
-  const { DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_STATEMENT_TIMEOUT_MS, DATA_DIR } = env;
-  const config = loadConfig({ DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_STATEMENT_TIMEOUT_MS, DATA_DIR });
+  const config = loadConfig(Object.fromEntries(VARIABLES.map((name) => [name, env[name]])));
   if (env.NODE_ENV === 'production' && config.database.url === undefined)
     throw new ConfigurationError([
       'DATABASE_URL must be set in production: the embedded PostgreSQL is for development only',

@@ -4,11 +4,11 @@ import { DatabaseBusyError, DatabaseUnavailableError, isCancelled, isConnectionL
 import { ReadTooSlowError } from './bounded-reads.js';
 import type { StatementValue } from './pipelined-statements.js';
 import { type PoolUse, useOf } from './pool-use.js';
-import { POOL_WAIT_MS, SESSION_OPTIONS } from './session-options.js';
+import { POOL_WAIT_MS } from './session-options.js';
+import { type DatabaseAddress, localSettings, type SessionBounds, sessionConfig } from './sessions.js';
 
 /** Where and how snapshots are read. */
-export interface SnapshotReadOptions {
-  readonly url: string;
+export interface SnapshotReadOptions extends DatabaseAddress {
   /** How long one statement may take. */
   readonly timeoutMs: number;
 }
@@ -24,19 +24,21 @@ const AS_TEXT: CustomTypesConfig = { getTypeParser: () => (value: unknown) => va
 export class SnapshotReads implements OnApplicationShutdown {
   private readonly logger = new Logger(SnapshotReads.name);
   private readonly pool: Pool;
+  private readonly bounds: SessionBounds;
   private open = 0;
   private closing: Promise<void> | undefined;
 
   constructor(private readonly options: SnapshotReadOptions) {
+    this.bounds = {
+      name: 'atrium snapshots',
+      statementTimeoutMs: options.timeoutMs,
+      idleInTransactionTimeoutMs: STALL_MS,
+      settings: { jit: 'off' },
+    };
     this.pool = new Pool({
-      connectionString: options.url,
-      application_name: 'atrium snapshots',
-      options: `${SESSION_OPTIONS} -c jit=off`,
+      ...sessionConfig(options, this.bounds),
       max: SNAPSHOTS,
-      statement_timeout: options.timeoutMs,
-      idle_in_transaction_session_timeout: STALL_MS,
       connectionTimeoutMillis: POOL_WAIT_MS,
-      keepAlive: true,
       types: AS_TEXT,
     });
     this.pool.on('error', (error) => {
@@ -59,6 +61,7 @@ export class SnapshotReads implements OnApplicationShutdown {
     const snapshot = new Snapshot(await this.connect(), this.options.timeoutMs, () => this.open--);
     try {
       await snapshot.run('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      if (this.options.pooled) await snapshot.run(localSettings(this.bounds));
       return snapshot;
     } catch (error) {
       await snapshot.close();

@@ -14,7 +14,11 @@ const MAX_WAITING = 100;
 /** Runs work in one transaction, again when PostgreSQL sacrificed it for a concurrent one. */
 @Injectable()
 export class Transactions {
-  constructor(private readonly dataSource: DataSource) {}
+  /** @param begin statements that each transaction begins with, where sessions are nobody's own */
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly begin?: string,
+  ) {}
 
   get use(): PoolUse {
     return useOf(this.pool);
@@ -36,12 +40,17 @@ export class Transactions {
     if (this.pool.waitingCount >= MAX_WAITING) throw new DatabaseBusyError(MAX_WAITING);
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.dataSource.transaction(work);
+        return await this.dataSource.transaction((manager) => this.bounded(manager, work));
       } catch (error) {
         if (attempt === ATTEMPTS || !isRetryable(error)) throw error;
         // Random, so that the two who met do not meet again.
         await delay(Math.random() * BACKOFF_MS * attempt);
       }
     }
+  }
+
+  private async bounded<T>(manager: EntityManager, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    if (this.begin !== undefined) await manager.query(this.begin);
+    return work(manager);
   }
 }

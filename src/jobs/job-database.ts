@@ -1,11 +1,11 @@
 import { Pool } from 'pg';
 import type { Db } from 'pg-boss';
 import type { EntityManager } from 'typeorm';
-import { CONNECT_TIMEOUT_MS, SESSION_OPTIONS } from '../database/session-options.js';
+import { CONNECT_TIMEOUT_MS } from '../database/session-options.js';
+import { boundsOf, type DatabaseAddress, sessionConfig } from '../database/sessions.js';
 
 /** Where the queue is, and how long its statements may take. */
-export interface JobDatabaseOptions {
-  readonly url: string;
+export interface JobDatabaseOptions extends DatabaseAddress {
   readonly statementTimeoutMs: number;
 }
 
@@ -20,18 +20,12 @@ const IDLE_MS = 60_000;
 export class JobDatabase implements Db {
   private readonly pool: Pool;
 
-  constructor({ url, statementTimeoutMs }: JobDatabaseOptions) {
+  constructor({ statementTimeoutMs, ...address }: JobDatabaseOptions) {
     this.pool = new Pool({
-      connectionString: url,
-      application_name: 'atrium jobs',
-      options: SESSION_OPTIONS,
+      ...sessionConfig(address, boundsOf('atrium jobs', statementTimeoutMs)),
       max: CONNECTIONS,
       idleTimeoutMillis: IDLE_MS,
-      statement_timeout: statementTimeoutMs,
-      lock_timeout: Math.ceil(statementTimeoutMs / 2),
-      idle_in_transaction_session_timeout: statementTimeoutMs * 2,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      keepAlive: true,
     });
     // Whoever asks next learns of it.
     this.pool.on('error', () => undefined);

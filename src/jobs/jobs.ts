@@ -61,12 +61,12 @@ export class Jobs
     private readonly lifecycle: Lifecycle,
   ) {
     lifecycle.signal.addEventListener('abort', () => this.stopping.abort(lifecycle.signal.reason));
-    const { url, statementTimeoutMs } = config.database;
+    const { url, pooled, statementTimeoutMs } = config.database;
     if (url === undefined)
       throw new Error(
         'The configuration has no database.url: start the embedded server first and set its url',
       );
-    this.database = new JobDatabase({ url, statementTimeoutMs });
+    this.database = new JobDatabase({ url, pooled, statementTimeoutMs });
     this.boss = new PgBoss({
       db: this.database,
       schema: 'jobs',
