@@ -5,6 +5,8 @@ import type { PresenceInput, PresenceRow } from './presence.sql.js';
 export interface PresenceEntry {
   readonly principalId: string;
   readonly kind: 'user' | 'agent';
+  /** How it is called, as of when it last entered or later; null if it has no name. */
+  readonly name: string | null;
   /** Open connections, at least 1. */
   readonly connections: number;
   /** What it says of itself. */
@@ -23,6 +25,7 @@ const MAX_LISTED = 200;
 
 interface Here {
   readonly kind: 'user' | 'agent';
+  name: string | null;
   connections: number;
   state: object;
   stateAt: number;
@@ -52,10 +55,11 @@ export class PresenceView {
     return this.changes;
   }
 
-  enter({ id, kind }: Principal): void {
+  /** @param name how it is called now */
+  enter({ id, kind }: Principal, name: string | null): void {
     const entry = this.here.get(id);
-    if (entry) entry.connections++;
-    else this.here.set(id, { kind, connections: 1, state: EMPTY, stateAt: 0 });
+    if (entry) Object.assign(entry, { name, connections: entry.connections + 1 });
+    else this.here.set(id, { kind, name, connections: 1, state: EMPTY, stateAt: 0 });
     this.touch(id);
   }
 
@@ -152,7 +156,7 @@ export class PresenceView {
       const connections = Number(row.connections);
       const known = merged.get(row.principal_id);
       if (!known) {
-        merged.set(row.principal_id, { kind: row.kind, connections, ...state });
+        merged.set(row.principal_id, { kind: row.kind, name: row.name, connections, ...state });
       } else {
         known.connections += connections;
         if (state.stateAt > known.stateAt) Object.assign(known, state);
@@ -160,9 +164,9 @@ export class PresenceView {
     }
     this.count = merged.size;
     return new Map(
-      [...merged].map(([principalId, { kind, connections, state }]) => [
+      [...merged].map(([principalId, { kind, name, connections, state }]) => [
         principalId,
-        { principalId, kind, connections, state },
+        { principalId, kind, name, connections, state },
       ]),
     );
   }

@@ -28,7 +28,19 @@ export interface PresenceRow {
   readonly connections: string;
   readonly state: string;
   readonly state_at: string;
+  readonly name: string | null;
 }
+
+/** How people and agents are called: to be joined to rows that have their ids. */
+const namedBy = (id: string): string =>
+  `LEFT JOIN users u ON u.id = ${id} LEFT JOIN agents a ON a.id = ${id}`;
+const NAME = 'COALESCE(u.name, a.name) AS name';
+
+/** The names of the principals `$1`. */
+export const PRINCIPAL_NAMES: Statement = {
+  name: 'presences.names',
+  text: `SELECT p.id, ${NAME} FROM unnest($1::uuid[]) AS p(id) ${namedBy('p.id')}`,
+};
 
 /** Entries of this instance: `$1` its id, `$2` a JSON array of {@link PresenceInput}. */
 export const WRITE_PRESENCES: Statement = {
@@ -43,8 +55,8 @@ export const WRITE_PRESENCES: Statement = {
 /** Who is in the rooms `$2` through other instances than `$1`. */
 export const READ_PRESENCES: Statement = {
   name: 'presences.read',
-  text: `SELECT p.room, p.principal_id, p.kind, p.connections, p.state, p.state_at FROM presences p
-    JOIN instances i ON i.id = p.instance_id
+  text: `SELECT p.room, p.principal_id, p.kind, p.connections, p.state, p.state_at, ${NAME} FROM presences p
+    JOIN instances i ON i.id = p.instance_id ${namedBy('p.principal_id')}
     WHERE p.room = ANY($2::text[]) AND p.instance_id <> $1 AND p.connections > 0
       AND ${isThereSql('i')}`,
 };

@@ -70,7 +70,7 @@ export class RoomHub implements OnModuleInit {
     let watched = false;
     try {
       const from = await this.catchUp.resolve(stream, after);
-      await this.presence.open(name);
+      const displayName = await this.presence.open(name, subscriber.principal);
       watched = true;
       // Somebody lost a right between the decision and where the stream is now; it may be the one who joins. From
       // the last look to the registration there is no wait, and what comes later finds the subscription.
@@ -85,7 +85,7 @@ export class RoomHub implements OnModuleInit {
         room: name,
         cursor: this.cursor(position),
         ...rest,
-        ...this.presence.enter(subscription),
+        ...this.presence.enter(subscription, displayName),
       };
       return { joined, subscription };
     } catch (error) {

@@ -1,7 +1,9 @@
 import { Injectable, Logger } from '@nestjs/common';
+import type { Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
 import { PresenceStore } from './presence-store.js';
 import { type PresenceEntry, PresenceView } from './presence-view.js';
+import { PrincipalNames } from './principal-names.js';
 import type { Subscription } from './room.js';
 import { oncePerWire } from './wire.js';
 
@@ -42,6 +44,7 @@ export class RoomPresence {
 
   constructor(
     private readonly store: PresenceStore,
+    private readonly names: PrincipalNames,
     private readonly clock: Clock,
   ) {
     store.listen(this);
@@ -49,9 +52,10 @@ export class RoomPresence {
 
   /**
    * Begins to watch a room, before somebody enters it; undone by {@link close}.
+   * @returns how that principal is called, for {@link enter}
    * @throws {import('../database/errors.js').DatabaseUnavailableError}
    */
-  async open(name: string): Promise<void> {
+  async open(name: string, principal: Principal | undefined): Promise<string | null> {
     let room = this.rooms.get(name);
     if (!room) {
       const view = new PresenceView(name);
@@ -60,7 +64,9 @@ export class RoomPresence {
     }
     room.users++;
     try {
-      await room.loaded;
+      const asked = principal ? this.names.of(principal.id) : null;
+      const [displayName] = await Promise.all([asked, room.loaded]);
+      return displayName;
     } catch (error) {
       this.close(name);
       throw error;
@@ -77,11 +83,11 @@ export class RoomPresence {
   }
 
   /** Counts a subscription to a room that was {@link open}ed for it. */
-  enter(subscription: Subscription): Present {
+  enter(subscription: Subscription, displayName: string | null): Present {
     const room = this.roomOf(subscription);
     const { principal } = subscription.subscriber;
     if (!room || !principal) return { presence: [], present: 0 };
-    room.view.enter(principal);
+    room.view.enter(principal, displayName);
     if (room.listeners.size === 0) room.view.takeChange(); // there is nobody else to tell
     room.listeners.add(subscription);
     subscription.presenceSeen = room.view.version;

@@ -10,6 +10,7 @@ import { EphemeralMessages } from './ephemeral-messages.js';
 import { EventStreams } from './event-streams.js';
 import { EventsController } from './events.controller.js';
 import { PresenceStore } from './presence-store.js';
+import { PrincipalNames } from './principal-names.js';
 import { Publisher } from './publisher.js';
 import { RoomDirectory } from './room-directory.js';
 import { RoomHistory } from './room-history.js';
@@ -28,6 +29,7 @@ import { RoomsService } from './rooms.service.js';
     EphemeralMessages,
     PresenceStore,
     EventStreams,
+    PrincipalNames,
     Publisher,
     RoomDirectory,
     RoomHistory,

@@ -35,6 +35,7 @@ const STATE = { type: 'object', description: 'What a principal says of itself th
 const ENTRY = object({
   principalId: { type: 'string', format: 'uuid' },
   kind: { enum: ['user', 'agent'] },
+  name: { type: ['string', 'null'], description: 'How it is called, as of when it last entered or later.' },
   connections: { type: 'integer', minimum: 1 },
   state: STATE,
 });

@@ -261,7 +261,7 @@ describe('In rooms, an agent', () => {
       watcher.frames.find(({ event }) => event === 'presence'),
     );
     expect(told.data['joined']).toEqual([
-      { principalId: reader.agent.id, kind: 'agent', connections: 1, state: {} },
+      { principalId: reader.agent.id, kind: 'agent', name: 'A worker', connections: 1, state: {} },
     ]);
   });
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { startAgent } from '../support/agents.js';
 import { type Instance, startAtrium, testVariables, type TestApp } from '../support/app.js';
 import { compiledPath, root } from '../support/native/paths.mjs';
 import { addMember, type Person, registerUser } from '../support/people.js';
@@ -10,6 +11,7 @@ import { until } from '../support/until.js';
 interface Entry {
   readonly principalId: string;
   readonly kind: string;
+  readonly name: string | null;
   readonly connections: number;
   readonly state: object;
 }
@@ -35,8 +37,8 @@ beforeAll(async () => {
   elsewhere = await app.startSecondInstance();
 });
 beforeEach(async () => {
-  ada = await registerUser(app);
-  grace = await registerUser(app);
+  ada = await registerUser(app, { name: 'Ada' });
+  grace = await registerUser(app); // without a name
   await addMember(app, ada.workspaceId, grace, 'viewer');
   room = `workspaces/${ada.workspaceId}`;
 });
@@ -46,6 +48,7 @@ afterAll(() => app.stop());
 const entry = (person: Person, connections = 1, state: object = {}): Entry => ({
   principalId: person.user.id,
   kind: 'user',
+  name: person.user.name,
   connections,
   state,
 });
@@ -128,6 +131,27 @@ describe.each([
     expect(told).toEqual({ room, joined: [], left: [], updated: [entry(grace, 1, { cursor: [3, 4] })] });
     const [, later] = await enter(app, ada);
     expect(later.presence).toContainEqual(entry(grace, 1, { cursor: [3, 4] }));
+  });
+
+  it('shows people and agents by their names, as they are when they enter', async () => {
+    const [first] = await enter(app, ada);
+    const { agent, token } = await startAgent(app, ada, ['items:read'], { name: 'Press 4' });
+    const press = await connectAndJoin(other(), token, room);
+    const came = await change(first, 'the agent came', ({ joined }) =>
+      joined?.some(({ principalId }) => principalId === agent.id),
+    );
+    const listed = { principalId: agent.id, kind: 'agent', name: 'Press 4', connections: 1, state: {} };
+    expect(came.joined).toContainEqual(listed);
+    await grace.http.patch('/v1/me', { name: 'Grace' });
+    const [, seen] = await enter(other(), grace);
+    expect(seen.presence).toEqual(
+      expect.arrayContaining([listed, entry(ada), { ...entry(grace), name: 'Grace' }]),
+    );
+    await ada.http.patch(`/v1/agents/${agent.id}`, { name: 'Press 5' });
+    await press.send('join', { room });
+    await change(first, 'its new name', ({ joined, updated }) =>
+      [...(joined ?? []), ...(updated ?? [])].some(({ name }) => name === 'Press 5'),
+    );
   });
 
   it('ends for who is removed from the workspace', async () => {
