@@ -1,6 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
-import { AuditTrail } from '../audit/audit-trail.js';
 import type { ClientInfo } from '../common/client-info.js';
 import type { VersionCondition } from '../common/conditional.js';
 import { Representation } from '../common/representation.js';
@@ -10,30 +8,22 @@ import { Epoch } from '../events/epoch.js';
 import { MembershipEndings } from '../workspaces/membership-endings.js';
 import type { Caller } from '../workspaces/requires.js';
 import { requireVersion } from '../workspaces/workspace-lock.js';
+import { type AgentChange, AgentEdits } from './agent-edits.js';
 import { AgentGrants } from './agent-grants.js';
 import { lockAgent } from './agent-lock.js';
 import { type AgentPatch, type MetadataPatch, patchedAgent, patchedMetadata } from './agent-patches.js';
 import type { AgentStatus } from './agent.entity.js';
-import {
-  type AgentFields,
-  type AgentResponse,
-  type AgentRow,
-  toAgentFields,
-  toAgentResponse,
-} from './agents.dto.js';
-import { AGENT_DELETED, AGENT_DISABLED, AGENT_ENABLED, AGENT_UPDATED, agentEvent } from './agents.events.js';
-import { DELETE_AGENT, DELETE_MEMBERSHIP, SET_ROLE, UPDATE_AGENT } from './agents.sql.js';
+import { type AgentResponse, toAgentResponse } from './agents.dto.js';
+import { AGENT_DELETED, agentEvent } from './agents.events.js';
+import { DELETE_AGENT, DELETE_MEMBERSHIP } from './agents.sql.js';
 
-/** What makes another content of one. */
-type Change = (before: AgentFields) => AgentFields;
-
-/** Changes of agents, one after another: patched, disabled, enabled, deleted. */
+/** What callers change of agents: patched, disabled, enabled, deleted. */
 @Injectable()
 export class AgentChanges {
   constructor(
     private readonly appending: AppendingTransactions,
     private readonly epoch: Epoch,
-    private readonly audit: AuditTrail,
+    private readonly edits: AgentEdits,
     private readonly grants: AgentGrants,
     private readonly endings: MembershipEndings,
   ) {}
@@ -62,7 +52,10 @@ export class AgentChanges {
     ifMatch: VersionCondition | undefined,
     client: ClientInfo,
   ): Promise<Representation<AgentResponse>> {
-    const change: Change = (before) => ({ ...before, metadata: patchedMetadata(before.metadata, patch) });
+    const change: AgentChange = (before) => ({
+      ...before,
+      metadata: patchedMetadata(before.metadata, patch),
+    });
     return this.change(caller, id, change, ifMatch, client);
   }
 
@@ -96,7 +89,7 @@ export class AgentChanges {
       const lost = await this.endings.run(manager, ending);
       await manager.query(DELETE_AGENT, [id]);
       await manager.query(DELETE_MEMBERSHIP, [before.workspace_id, id]);
-      await this.record('agent.deleted', caller, before, client, manager);
+      await this.edits.record('agent.deleted', { id: caller.id, client }, before, manager);
       const last = { ...before, version: String(Number(before.version) + 1), updated_by: caller.id };
       return {
         answer: undefined,
@@ -111,90 +104,22 @@ export class AgentChanges {
   private async change(
     caller: Caller<'agents:manage'>,
     id: string,
-    change: Change,
+    change: AgentChange,
     ifMatch: VersionCondition | undefined,
     client: ClientInfo,
   ): Promise<Representation<AgentResponse>> {
-    let tell: (() => void) | undefined;
-    const { answer: row, events } = await this.appending.run(async (manager) => {
-      const before = await lockAgent(manager, caller, id);
-      requireVersion(Number(before.version), ifMatch);
-      const content = change(toAgentFields(before));
-      const after = await write(manager, caller, id, content);
-      tell = await this.enforce(manager, caller, before, after, client);
-      return {
-        answer: after,
-        events: [agentEvent(eventType(before, after), caller.id, after)],
-        takesAccess: before.status !== after.status && after.status === 'disabled',
-      };
-    });
-    tell?.();
+    const { row, events } = await this.edits.run(
+      { id: caller.id, client },
+      async (manager) => {
+        const before = await lockAgent(manager, caller, id);
+        requireVersion(Number(before.version), ifMatch);
+        return before;
+      },
+      change,
+    );
     return Representation.of(toAgentResponse(row), {
       version: Number(row.version),
       cursor: formatCursor(this.epoch.current, events[0].seq),
     });
   }
-
-  /** Whoever may do less than before learns it at once: the tokens that say otherwise end. */
-  private async enforce(
-    manager: EntityManager,
-    caller: Caller,
-    before: AgentRow,
-    after: AgentRow,
-    client: ClientInfo,
-  ): Promise<(() => void) | undefined> {
-    const { id, workspace_id: workspaceId, status } = after;
-    if (before.status !== status) {
-      await manager.query(SET_ROLE, [workspaceId, id, status === 'enabled' ? 'agent' : 'suspended']);
-      await this.record(`agent.${status}`, caller, after, client, manager);
-    }
-    const [had, has] = [before, after].map(({ scopes }) => JSON.parse(scopes) as string[]);
-    if (before.scopes !== after.scopes)
-      await this.record('agent.scopes-changed', caller, after, client, manager, {
-        from: had.join(' '),
-        to: has.join(' '),
-      });
-    const lost = had.some((scope) => !has.includes(scope));
-    return lost || (before.status !== status && status === 'disabled')
-      ? this.grants.end(manager, [id])
-      : undefined;
-  }
-
-  private async record(
-    action: string,
-    caller: Caller,
-    { id, workspace_id: workspaceId }: AgentRow,
-    client: ClientInfo,
-    manager: EntityManager,
-    detail: Readonly<Record<string, string>> = {},
-  ): Promise<void> {
-    const entry = { client, workspaceId, principalId: caller.id, detail: { agentId: id, ...detail } };
-    await this.audit.record({ action, ...entry }, manager);
-  }
-}
-
-async function write(
-  manager: EntityManager,
-  caller: Caller,
-  id: string,
-  content: AgentFields,
-): Promise<AgentRow> {
-  const { name, kind, labels, metadata, capabilities, scopes, status } = content;
-  const [[row]] = await manager.query<[AgentRow[], number]>(UPDATE_AGENT, [
-    id,
-    name,
-    kind,
-    JSON.stringify(labels),
-    JSON.stringify(metadata),
-    capabilities,
-    scopes,
-    status,
-    caller.id,
-  ]);
-  return row;
-}
-
-function eventType(before: AgentRow, after: AgentRow): string {
-  if (before.status === after.status) return AGENT_UPDATED;
-  return after.status === 'enabled' ? AGENT_ENABLED : AGENT_DISABLED;
 }

@@ -3,7 +3,7 @@ import type { Caller } from '../workspaces/requires.js';
 import { lockWorkspace } from '../workspaces/workspace-lock.js';
 import type { AgentRow } from './agents.dto.js';
 import { AgentNotFound } from './agents.errors.js';
-import { LOCK_AGENT, WORKSPACE_OF } from './agents.sql.js';
+import { LOCK_AGENT, LOCK_WORKSPACE_OF, WORKSPACE_OF } from './agents.sql.js';
 
 /**
  * Whatever changes an agent or its credentials begins here: behind the lock that changes of the workspace's members
@@ -17,5 +17,13 @@ export async function lockAgent(manager: EntityManager, caller: Caller, id: stri
   await lockWorkspace(manager, caller, seen.workspace_id, id);
   const [agent] = await manager.query<AgentRow[]>(LOCK_AGENT, [id]);
   if (!agent || (id === caller.id && agent.status !== 'enabled')) throw new AgentNotFound();
+  return agent;
+}
+
+/** {@link lockAgent} for whoever runs the server, and is no member. @throws {AgentNotFound} */
+export async function lockAgentForOperator(manager: EntityManager, id: string): Promise<AgentRow> {
+  await manager.query(LOCK_WORKSPACE_OF, [id]);
+  const [agent] = await manager.query<AgentRow[]>(LOCK_AGENT, [id]);
+  if (!agent) throw new AgentNotFound();
   return agent;
 }

@@ -8,6 +8,7 @@ import { AgentChanges } from './agent-changes.js';
 import { AgentCredentialsController } from './agent-credentials.controller.js';
 import { AgentCredentials } from './agent-credentials.service.js';
 import { AgentDevices } from './agent-devices.js';
+import { AgentEdits } from './agent-edits.js';
 import { AgentGrants } from './agent-grants.js';
 import { AgentLogins } from './agent-logins.js';
 import { AgentRooms } from './agent-rooms.js';
@@ -25,6 +26,7 @@ import { Enrolment } from './enrolment.service.js';
     AgentChanges,
     AgentDevices,
     AgentCredentials,
+    AgentEdits,
     AgentGrants,
     AgentLogins,
     AgentRooms,

@@ -43,6 +43,10 @@ export const PERSONAL_WORKSPACE = `SELECT id FROM workspaces WHERE personal_user
 
 export const WORKSPACE_OF = `SELECT a.workspace_id FROM ${AGENT_OF_CALLER} WHERE a.id = $1`;
 
+/** Whoever asks. */
+export const LOCK_WORKSPACE_OF = `SELECT 1 FROM workspaces w JOIN agents a ON a.workspace_id = w.id WHERE a.id = $1
+  FOR NO KEY UPDATE OF w`;
+
 export const COUNT_AGENTS = `SELECT count(*)::int AS agents FROM agents WHERE workspace_id = $1`;
 
 export const LOCK_AGENT = `SELECT ${COLUMNS} FROM agents a WHERE a.id = $1 FOR NO KEY UPDATE`;

@@ -1,11 +1,16 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AccountsModule } from '../accounts/accounts.module.js';
+import { AgentEdits } from '../agents/agent-edits.js';
 import { AgentGrants } from '../agents/agent-grants.js';
 import { AuditModule } from '../audit/audit.module.js';
+import { BusModule } from '../bus/bus.module.js';
 import { CommonModule } from '../common/common.module.js';
 import type { AtriumConfig } from '../config/config.js';
 import { ConfigModule } from '../config/config.module.js';
 import { DatabaseModule } from '../database/database.module.js';
+import { Announcements } from '../events/announcements.js';
+import { AppendingTransactions } from '../events/appending-transactions.js';
+import { EventAppends } from '../events/event-appends.js';
 import { RateLimitsModule } from '../rate-limits/rate-limits.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { SignOutCommands } from './sign-out-commands.js';
@@ -20,12 +25,21 @@ export class CliModule {
         ConfigModule.register(config),
         CommonModule,
         DatabaseModule,
+        BusModule,
         AuditModule,
         AccountsModule,
         SessionsModule,
         RateLimitsModule.register(config),
       ],
-      providers: [AgentGrants, SignOutCommands],
+      // Without the modules of events and agents, which would follow streams and do jobs.
+      providers: [
+        Announcements,
+        AppendingTransactions,
+        EventAppends,
+        AgentEdits,
+        AgentGrants,
+        SignOutCommands,
+      ],
     };
   }
 }

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import type { AgentStatus } from '../agents/agent.entity.js';
 import { isId } from '../common/identifiers.js';
 import { loadConfig } from '../config/config.js';
 import { CliError, EXIT } from './cli-error.js';
@@ -91,6 +92,25 @@ export function buildProgram(around: Surroundings): Command {
       .command('show')
       .argument('<agent>', 'id')
       .action(async (id: string) => answer(record(await read((directory) => directory.agent(id)))));
+    group
+      .command('disable')
+      .description('ends its access tokens and sockets within a second; it gets no others')
+      .argument('<agent>', 'id')
+      .action((id: string) => setStatus(id, 'disabled'));
+    group
+      .command('enable')
+      .description('its credentials are as good as before')
+      .argument('<agent>', 'id')
+      .action((id: string) => setStatus(id, 'enabled'));
+  }
+
+  async function setStatus(agent: string, status: AgentStatus): Promise<void> {
+    const { id } = await read((directory) => directory.agent(agent));
+    const { AgentEdits } = await import('../agents/agent-edits.js');
+    await withServices(around.variables, (services) =>
+      services.get(AgentEdits).setStatusForOperator(id, status),
+    );
+    answer(sentence(`${id} is ${status}.`, { id, status }));
   }
 
   function tokens(to: Command): void {

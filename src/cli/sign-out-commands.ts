@@ -40,7 +40,7 @@ export class SignOutCommands {
     return ended;
   }
 
-  /** Every access token of an agent. Its credentials stay good: disabling it is for its workspace's admins. */
+  /** Every access token of an agent. Its credentials stay good. */
   async endAgent(agentId: string, workspaceId: string): Promise<void> {
     const tell = await this.transactions.run(async (manager) => {
       const after = await this.grants.end(manager, [agentId]);

@@ -18,6 +18,9 @@ export interface ClientInfo {
 /** Somebody at the server's own command line, for what no request asked for. */
 export const OPERATOR: ClientInfo = { address: 'local', userAgent: null, requestId: 'none' };
 
+/** The same, where the id of a principal is wanted: the nil UUID (RFC 9562, section 5.9), which no user or agent has. */
+export const OPERATOR_ID = '00000000-0000-0000-0000-000000000000';
+
 const MAX_USER_AGENT = 512;
 
 /** The IP address of a client: the peer's or, through proxies named by `TRUST_PROXY`, what they say. */

@@ -2,14 +2,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startAgent } from '../support/agents.js';
+import { clientCredentials, startAgent } from '../support/agents.js';
 import { runCommand } from '../../src/cli/run.js';
 import { startAtrium, type TestApp, testVariables } from '../support/app.js';
 import { createTestDatabase } from '../support/database.js';
 import { http } from '../support/http.js';
 import { compiledPath } from '../support/native/paths.mjs';
 import { createItem, PASSWORD, type Person, registerUser } from '../support/people.js';
-import { closeSockets, connect } from '../support/sockets.js';
+import { closeSockets, connect, connectAndJoin } from '../support/sockets.js';
 import { until } from '../support/until.js';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -126,6 +126,40 @@ describe('Tokens', () => {
     expect(listed.data).toEqual([expect.objectContaining({ id: agent.id, status: 'enabled' })]);
     await json('tokens', 'revoke', '--agent', agent.id);
     await until('it is out', async () => (await asAgent.get('/v1/items')).status === 401);
+  });
+});
+
+describe('Agents', () => {
+  it('that are disabled are out within a moment with their sockets, and their workspace is told by whom', async () => {
+    const ada = await registerUser(app);
+    const { agent, token, http: asAgent } = await startAgent(app, ada, ['items:read']);
+    const socket = await connect(app, { token });
+    const watcher = await connectAndJoin(app, ada.token, `agents/${agent.id}`);
+    expect(await run(['agents', 'disable', agent.id])).toEqual({
+      code: 0,
+      stdout: `${agent.id} is disabled.\n`,
+      stderr: '',
+    });
+    expect((await socket.closed).code).toBe(4003);
+    expect((await asAgent.get('/v1/items')).status).toBe(401);
+    expect((await clientCredentials(app, agent)).status).toBe(401);
+    expect(await json('agents', 'enable', agent.id)).toEqual({ id: agent.id, status: 'enabled' });
+    expect((await clientCredentials(app, agent)).status).toBe(200);
+    const told = (await watcher.received(`agents/${agent.id}`, 2)).map(({ event }) => event);
+    const operator = '00000000-0000-0000-0000-000000000000';
+    expect(told.map(({ type, principal, data }) => [type, principal, data['updatedBy']])).toEqual([
+      ['agent.disabled', operator, operator],
+      ['agent.enabled', operator, operator],
+    ]);
+    const entries = await app.sql<{ action: string }>(
+      `SELECT action FROM audit_entries WHERE workspace_id = $1 AND address = 'local' ORDER BY id`,
+      [ada.workspaceId],
+    );
+    expect(entries.map(({ action }) => action)).toEqual(['agent.disabled', 'agent.enabled']);
+    expect(await run(['agents', 'disable', operator])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('There is no agent'),
+    });
   });
 });
 
