@@ -4,13 +4,11 @@ import { applyJsonPatch, JsonPatchDocument, PatchResultRefused } from '../common
 import { mergePatch } from '../common/merge-patch.js';
 import { ValidationFailed } from '../common/problem.js';
 import { assign, validated } from '../common/validation.pipe.js';
+import { METADATA_LIMIT_BYTES } from './agent-rules.js';
 import { AgentContent, type AgentFields, UpdateAgentRequest } from './agents.dto.js';
 
 /** The paths that take a JSON Patch beside a merge patch. */
 export const AGENTS_TAKE_JSON_PATCH = /^\/v1\/agents\/[^/]+(?:\/metadata)?\/?$/i;
-
-/** Bytes of JSON that the metadata of an agent may have: every event of the agent carries it. */
-export const METADATA_LIMIT_BYTES = 65_536;
 
 /** What PATCH on an agent takes: a JSON Patch of what can be written, or a merge patch. */
 export type AgentPatch = JsonPatchDocument | UpdateAgentRequest;
@@ -45,9 +43,7 @@ export function patchedAgent(before: AgentFields, patch: AgentPatch): AgentField
     patch instanceof JsonPatchDocument
       ? applyJsonPatch(JSON.stringify(before), patch)
       : mergePatch(JSON.parse(JSON.stringify(before)) as JsonValue, withoutUndefined(patch));
-  const content = asContent(result);
-  requireSize(content.metadata, '/metadata');
-  return content;
+  return asContent(result);
 }
 
 /** @throws {PatchResultRefused} if the result is no object, or too large */
@@ -58,15 +54,11 @@ export function patchedMetadata(before: JsonObject, patch: MetadataPatch): JsonO
       : mergePatch(before, patch);
   if (!isJsonObject(result))
     throw new PatchResultRefused([{ pointer: '', detail: 'would not be a JSON object' }]);
-  requireSize(result, '');
-  return result;
-}
-
-function requireSize(metadata: JsonObject, pointer: string): void {
-  if (Buffer.byteLength(JSON.stringify(metadata)) > METADATA_LIMIT_BYTES)
+  if (Buffer.byteLength(JSON.stringify(result)) > METADATA_LIMIT_BYTES)
     throw new PatchResultRefused([
-      { pointer, detail: `would be longer than ${METADATA_LIMIT_BYTES} bytes of JSON` },
+      { pointer: '', detail: `would be longer than ${METADATA_LIMIT_BYTES} bytes of JSON` },
     ]);
+  return result;
 }
 
 /** Members that the request does not name are no part of the patch. */

@@ -3,7 +3,7 @@ import { IsInt, IsObject, IsRFC3339, IsUUID, Max, Min, ValidateIf } from 'class-
 import type { JsonObject } from '../common/json.js';
 import { rfc3339 } from '../common/rfc3339.js';
 import { CREDENTIAL_KINDS, type CredentialKind } from './agent-credential.entity.js';
-import { IsAgentName, MayBeMissing } from './agents.dto.js';
+import { IsAgentName, MayBeMissing } from './agent-rules.js';
 
 const LIFETIME = 'must be a whole number of seconds from 60 to 315360000';
 const OVERLAP = 'must be a whole number of seconds from 0 to 2592000';

@@ -4,7 +4,6 @@ import type { JsonObject } from '../common/json.js';
 import { PageQuery } from '../common/pagination.js';
 import { rfc3339 } from '../common/rfc3339.js';
 import {
-  AgentResponse,
   AreCapabilities,
   AreLabels,
   AreScopes,
@@ -13,7 +12,8 @@ import {
   IsMetadata,
   type Labels,
   MayBeMissing,
-} from './agents.dto.js';
+} from './agent-rules.js';
+import { AgentResponse } from './agents.dto.js';
 
 const USES = 'must be a whole number from 1 to 10000';
 const LIFETIME = 'must be a whole number of seconds from 60 to 604800';

@@ -6,7 +6,7 @@ import {
   IsAgentName,
   type Labels,
   MayBeMissing,
-} from '../agents/agents.dto.js';
+} from '../agents/agent-rules.js';
 import { rfc3339 } from '../common/rfc3339.js';
 
 /** Codes that a machine was given (RFC 8628, section 3.2). */

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { type AgentAnswer, createAgent } from '../support/agents.js';
 import { startAtrium, type TestApp } from '../support/app.js';
 import { createRoom } from '../support/custom-rooms.js';
+import { http } from '../support/http.js';
 import { type Person, type PageAnswer, addMember, registerUser } from '../support/people.js';
 import { closeSockets, connect, connectAndJoin } from '../support/sockets.js';
 import { createWorkspace } from '../support/workspaces.js';
@@ -105,6 +106,28 @@ describe('An agent', () => {
     ]);
   });
 
+  it('has metadata of 65,536 bytes at most, however it comes by it', async () => {
+    const ofBytes = (bytes: number) => ({ text: 'x'.repeat(bytes - '{"text":""}'.length) });
+    const full = ofBytes(65_536);
+    const { id } = await createAgent(owner, { workspaceId, metadata: full });
+    const request = { name: 'x', kind: 'y', workspaceId, metadata: ofBytes(65_537) };
+    const made = await owner.http.post('/v1/agents', request);
+    expect([made.status, made.body.errors?.[0]?.pointer]).toEqual([400, '/metadata']);
+    const merged = await owner.http.patch(`/v1/agents/${id}`, { metadata: { more: 1 } });
+    expect([merged.status, merged.body.errors?.[0]?.pointer]).toEqual([422, '/metadata']);
+    const token = await owner.http.post<{ token: string }>('/v1/agents/enrolment-tokens', {
+      kind: 'y',
+      workspaceId,
+    });
+    const enrolment = { token: token.body.token, name: 'x', metadata: ofBytes(65_537) };
+    const enrolled = await http(app).post('/v1/agents/enrol', enrolment);
+    expect([enrolled.status, enrolled.body.errors?.[0]?.pointer]).toEqual([400, '/metadata']);
+    expect((await owner.http.get<AgentAnswer>(`/v1/agents/${id}`)).body).toMatchObject({
+      metadata: full,
+      version: 1,
+    });
+  });
+
   it('is gone after it was deleted, its membership too', async () => {
     const { id } = await createAgent(owner, { workspaceId });
     expect((await owner.http.delete(`/v1/agents/${id}`, { headers: { 'If-Match': '"7"' } })).status).toBe(
@@ -192,6 +215,38 @@ describe('Changes of an agent', () => {
       jsonPatch,
     );
     expect(done.body).toMatchObject({ metadata: { list: [1, 2] }, version: 2 });
+  });
+
+  it('set capabilities as they set everything else: checked, bounded, atomic, with a version', async () => {
+    const { id } = await createAgent(owner, { workspaceId, capabilities: ['print:a4'] });
+    const path = `/v1/agents/${id}`;
+    const merged = await owner.http.patch<AgentAnswer>(path, { capabilities: ['print:a3', 'gpu'] });
+    expect(merged.body).toMatchObject({ capabilities: ['print:a3', 'gpu'], version: 2 });
+    const steps = [
+      { op: 'test', path: '/capabilities/1', value: 'gpu' },
+      { op: 'add', path: '/capabilities/-', value: 'cuda:12' },
+      { op: 'remove', path: '/capabilities/0' },
+    ];
+    const stepped = await owner.http.patch<AgentAnswer>(path, steps, jsonPatch);
+    expect(stepped.body).toMatchObject({ capabilities: ['gpu', 'cuda:12'], version: 3 });
+    const many = Array.from({ length: 65 }, (_, n) => `c${n}`);
+    for (const wrong of [null, 'gpu', [1], [''], ['a b'], ['gpu', 'gpu'], ['x'.repeat(101)], many]) {
+      const plain = await owner.http.patch(path, { capabilities: wrong });
+      expect([plain.status, plain.body.errors?.[0]?.pointer]).toEqual([400, '/capabilities']);
+      const replaced = [{ op: 'replace', path: '/capabilities', value: wrong }];
+      const step = await owner.http.patch(path, replaced, jsonPatch);
+      expect([step.status, step.body.errors?.[0]?.pointer]).toEqual([422, '/capabilities']);
+    }
+    const twice = [{ op: 'add', path: '/capabilities/-', value: 'gpu' }];
+    expect((await owner.http.patch(path, twice, jsonPatch)).status).toBe(422);
+    const stale = { headers: { ...jsonPatch.headers, 'If-Match': '"2"' } };
+    expect((await owner.http.patch(path, steps.slice(2), stale)).status).toBe(412);
+    expect((await owner.http.get<AgentAnswer>(path)).body).toMatchObject({
+      capabilities: ['gpu', 'cuda:12'],
+      version: 3,
+    });
+    const emptied = await owner.http.patch<AgentAnswer>(path, { capabilities: [] });
+    expect(emptied.body).toMatchObject({ capabilities: [], version: 4 });
   });
 
   it('of the metadata alone lose nothing, however many come at once', async () => {
