@@ -28,82 +28,63 @@ export interface ClaimInput {
 
 const SAME_SEARCH = 'workspace_id, types, labels, priority_from, priority_to, due_from, due_to';
 
-/**
- * Claims for many agents at once. What is due is locked where nobody else has it locked, so claims of other instances
- * neither wait for it nor get it; its row is then the lease. Of claims that ask for the same, each gets its share in
- * order of arrival. Where a type has a limit, the leases of that type are counted, and a claim that another one has
- * overtaken since is run again (40001): together they do not go beyond it.
- */
-export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
-  // What an agent holds is counted once per statement: two of its claims in one would go beyond its limit.
-  keyOf: (input) => input.agent_id,
-  statement: {
-    name: 'leases.claim',
-    text: `
-    WITH input AS MATERIALIZED (
-      SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
+const COLUMNS = `
         n int, agent_id uuid, workspace_id uuid, types text[], labels jsonb, priority_from int, priority_to int,
-        due_from timestamptz, due_to timestamptz, delivered boolean, ttl int, most int, held_most int)
-    ),
-    allowed AS MATERIALIZED (
-      SELECT t.*, greatest(0, least(t.most, t.held_most - (
+        due_from timestamptz, due_to timestamptz, delivered boolean, ttl int, most int, held_most int`;
+
+/** Whether `l`, of a type with so many `attempts`, is what `p` looks for. */
+const isDueFor = (p: string, attempts: string): string => `
+          l.workspace_id = ${p}.workspace_id AND l.state IN ('ready', 'leased')
+          AND l.due_at <= now() AND l.due_at BETWEEN ${p}.due_from AND ${p}.due_to
+          AND l.priority BETWEEN ${p}.priority_from AND ${p}.priority_to AND l.labels @> ${p}.labels
+          AND (l.state = 'ready' OR l.attempts < ${attempts})`;
+
+/** How many leases of a type there are. */
+const leasedOf = (type: string): string => `(
+          SELECT count(*) FROM lease_states l
+          WHERE l.workspace_id = ${type}.workspace_id AND l.type = ${type}.type AND l.state = 'leased' AND l.due_at > now()
+        )`;
+
+/** How many leases the agent of a claim holds. */
+const HELD = `(
         SELECT count(*) FROM lease_states l WHERE l.agent_id = t.agent_id AND l.state = 'leased' AND l.due_at > now()
-      )))::int AS want
+      )`;
+
+/** Provides `allowed`: the claims of those who may claim, with how many leases each may have at most (`want`). */
+const ALLOWED = `allowed AS MATERIALIZED (
+      SELECT t.*, greatest(0, least(t.most, t.held_most - ${HELD}))::int AS want
       FROM input t CROSS JOIN ${membershipOf('t.workspace_id', 't.agent_id')} m
       WHERE ${maySql('m.role', 'leases:hold')}
-    ),
-    shares AS (
-      SELECT *, sum(want) OVER (PARTITION BY ${SAME_SEARCH} ORDER BY n) AS upto FROM allowed
-    ),
-    searches AS MATERIALIZED (
-      SELECT row_number() OVER () AS search, ${SAME_SEARCH}, sum(want)::int AS want
-      FROM allowed GROUP BY ${SAME_SEARCH} HAVING sum(want) > 0
-    ),
-    wanted AS MATERIALIZED (
-      SELECT s.*, q.type, q.attempts, q.concurrency, q.claims,
-        sum(s.want) OVER (PARTITION BY q.workspace_id, q.type ORDER BY s.search) - s.want AS before
-      FROM searches s JOIN lease_types q ON q.workspace_id = s.workspace_id AND q.type = ANY (s.types)
-    ),
-    gates AS MATERIALIZED (
+    )`;
+
+/** Provides `gates`: the rows, locked, of those types in `wanted` that have a limit. */
+const GATES = `gates AS MATERIALIZED (
       SELECT q.workspace_id, q.type, q.claims FROM lease_types q
       WHERE q.concurrency IS NOT NULL AND EXISTS (
         SELECT FROM wanted w WHERE w.workspace_id = q.workspace_id AND w.type = q.type)
       ORDER BY q.workspace_id, q.type FOR NO KEY UPDATE OF q
-    ),
-    passed AS MATERIALIZED (
-      SELECT w.*, CASE
+    )`;
+
+/** How many of a type are left for `w`, of `wanted`, when others of the statement take `before` of them. */
+const roomFor = (before: string): string => `CASE
         WHEN w.concurrency IS NULL THEN w.want
         WHEN g.claims IS DISTINCT FROM w.claims THEN CASE WHEN refuse_stale_access() IS NULL THEN 0 END
-        ELSE least(w.want, greatest(0, w.concurrency - w.before - (
-          SELECT count(*) FROM lease_states l
-          WHERE l.workspace_id = w.workspace_id AND l.type = w.type AND l.state = 'leased' AND l.due_at > now()
-        )))::int END AS room
-      FROM wanted w LEFT JOIN gates g ON g.workspace_id = w.workspace_id AND g.type = w.type
-    ),
-    due AS MATERIALIZED (
-      SELECT p.search, d.* FROM passed p CROSS JOIN LATERAL (
+        ELSE least(w.want, greatest(0, w.concurrency - ${before} - ${leasedOf('w')}))::int END`;
+
+/** The most urgent of what is due, locked where nobody else has it locked: as `d`, so many as `room` says. */
+const dueFor = (p: string, room: string): string => `LATERAL (
         SELECT l.item_id, l.priority, l.due_at, l.state, l.lease_id, l.agent_id, i.version
         FROM lease_states l JOIN items i ON i.id = l.item_id
-        WHERE l.workspace_id = p.workspace_id AND l.type = p.type AND l.state IN ('ready', 'leased')
-          AND l.due_at <= now() AND l.due_at BETWEEN p.due_from AND p.due_to
-          AND l.priority BETWEEN p.priority_from AND p.priority_to AND l.labels @> p.labels
-          AND (l.state = 'ready' OR l.attempts < p.attempts)
-        ORDER BY l.priority DESC, l.due_at, l.item_id LIMIT p.room FOR UPDATE OF l SKIP LOCKED
-      ) d
-    ),
-    ranked AS (
-      SELECT *, row_number() OVER (PARTITION BY search ORDER BY priority DESC, due_at, item_id) AS rank
-      FROM (SELECT DISTINCT ON (item_id) * FROM due ORDER BY item_id, search) d
-    ),
-    taken AS MATERIALIZED (
-      SELECT h.n, h.agent_id AS taker, h.ttl, h.delivered, r.item_id, r.rank, r.version, r.state AS old_state,
-        r.lease_id AS old_lease, r.agent_id AS old_agent, gen_random_uuid() AS new_lease
-      FROM ranked r
-      JOIN searches s ON s.search = r.search
-      JOIN shares h USING (${SAME_SEARCH})
-      WHERE r.rank > h.upto - h.want AND r.rank <= h.upto
-    ),
-    counted AS (
+        WHERE l.type = ${p}.type AND ${isDueFor(p, `${p}.attempts`)}
+        ORDER BY l.priority DESC, l.due_at, l.item_id LIMIT ${room} FOR UPDATE OF l SKIP LOCKED
+      ) d`;
+
+/** Of `due` rows `r`, for a claim `h`: provides what {@link TAKE} wants of `taken`. */
+const TAKEN = `h.n, h.agent_id AS taker, h.ttl, h.delivered, r.item_id, r.rank, r.version, r.state AS old_state,
+        r.lease_id AS old_lease, r.agent_id AS old_agent, gen_random_uuid() AS new_lease`;
+
+/** Makes leases of `taken`, tells of them, and answers. */
+const TAKE = `counted AS (
       UPDATE lease_types q SET claims = q.claims + 1 FROM gates g
       WHERE q.workspace_id = g.workspace_id AND q.type = g.type AND EXISTS (SELECT FROM taken)
     ),
@@ -132,7 +113,76 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
           'expiresAt', ${rfc3339Sql('c.due_at')}, 'item', ${itemEventData('i')}) ORDER BY c.rank)
         FROM claimed c JOIN items i ON i.id = c.item_id WHERE c.n = t.n)::text AS leases,
       ${appendedEvents('c.claim = t.n')} AS events
-    FROM input t LEFT JOIN allowed a ON a.n = t.n`,
+    FROM input t LEFT JOIN allowed a ON a.n = t.n`;
+
+/**
+ * Claims for many agents at once. What is due is locked where nobody else has it locked, so claims of other instances
+ * neither wait for it nor get it; its row is then the lease. Of claims that ask for the same, each gets its share in
+ * order of arrival. Where a type has a limit, the leases of that type are counted, and a claim that another one has
+ * overtaken since is run again (40001): together they do not go beyond it.
+ */
+export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
+  // What an agent holds is counted once per statement: two of its claims in one would go beyond its limit.
+  keyOf: (input) => input.agent_id,
+  statement: {
+    name: 'leases.claim',
+    text: `
+    WITH input AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(${COLUMNS})),
+    ${ALLOWED},
+    shares AS (
+      SELECT *, sum(want) OVER (PARTITION BY ${SAME_SEARCH} ORDER BY n) AS upto FROM allowed
+    ),
+    searches AS MATERIALIZED (
+      SELECT row_number() OVER () AS search, ${SAME_SEARCH}, sum(want)::int AS want
+      FROM allowed GROUP BY ${SAME_SEARCH} HAVING sum(want) > 0
+    ),
+    wanted AS MATERIALIZED (
+      SELECT s.*, q.type, q.attempts, q.concurrency, q.claims,
+        sum(s.want) OVER (PARTITION BY q.workspace_id, q.type ORDER BY s.search) - s.want AS before
+      FROM searches s JOIN lease_types q ON q.workspace_id = s.workspace_id AND q.type = ANY (s.types)
+    ),
+    ${GATES},
+    passed AS MATERIALIZED (
+      SELECT w.*, ${roomFor('w.before')} AS room
+      FROM wanted w LEFT JOIN gates g ON g.workspace_id = w.workspace_id AND g.type = w.type
+    ),
+    due AS MATERIALIZED (SELECT p.search, d.* FROM passed p CROSS JOIN ${dueFor('p', 'p.room')}),
+    ranked AS (
+      SELECT *, row_number() OVER (PARTITION BY search ORDER BY priority DESC, due_at, item_id) AS rank
+      FROM (SELECT DISTINCT ON (item_id) * FROM due ORDER BY item_id, search) d
+    ),
+    taken AS MATERIALIZED (
+      SELECT ${TAKEN}
+      FROM ranked r
+      JOIN searches s ON s.search = r.search
+      JOIN shares h USING (${SAME_SEARCH})
+      WHERE r.rank > h.upto - h.want AND r.rank <= h.upto
+    ),
+    ${TAKE}`,
+  },
+  /** The same for one agent, without sharing anything out: that costs more than the claim. */
+  alone: {
+    name: 'leases.claim_alone',
+    text: `
+    WITH input AS MATERIALIZED (SELECT * FROM jsonb_to_record($1::jsonb->0) AS t(${COLUMNS})),
+    ${ALLOWED},
+    wanted AS MATERIALIZED (
+      SELECT a.*, q.type, q.attempts, q.concurrency, q.claims
+      FROM allowed a JOIN lease_types q ON q.workspace_id = a.workspace_id AND q.type = ANY (a.types)
+      WHERE a.want > 0
+    ),
+    ${GATES},
+    taken AS MATERIALIZED (
+      SELECT ${TAKEN}
+      FROM (
+        SELECT d.*, row_number() OVER (ORDER BY d.priority DESC, d.due_at, d.item_id) AS rank
+        FROM (
+          SELECT w.*, ${roomFor('0')} AS room
+          FROM wanted w LEFT JOIN gates g ON g.workspace_id = w.workspace_id AND g.type = w.type
+        ) p CROSS JOIN ${dueFor('p', 'p.room')}
+      ) r JOIN allowed h ON r.rank <= h.want
+    ),
+    ${TAKE}`,
   },
 };
 
@@ -151,12 +201,21 @@ export const STILL_HELD: Statement = {
     WHERE lease_id = ANY ($1::uuid[]) AND agent_id = $2 AND state = 'leased' AND due_at > clock_timestamp()`,
 };
 
-/** In how many milliseconds the next one is due, of some types of a workspace; null: none is waited for. */
+/**
+ * In how many milliseconds a claim that found nothing may find something; null: none is waited for. 0 if there is
+ * something by now, or was: what others had locked without taking it, or left of a type with a limit.
+ */
 export const NEXT_DUE: Statement = {
   name: 'leases.next_due',
-  text: `SELECT ceil(extract(epoch FROM min(l.due_at) - clock_timestamp()) * 1000)::text AS ms
-    FROM unnest($2::text[]) t(type) CROSS JOIN LATERAL (
-      SELECT min(due_at) AS due_at FROM lease_states
-      WHERE workspace_id = $1 AND type = t.type AND state IN ('ready', 'leased') AND due_at > now()
-    ) l`,
+  text: `SELECT CASE WHEN ${HELD} < t.held_most AND EXISTS (
+        SELECT FROM lease_types q WHERE q.workspace_id = t.workspace_id AND q.type = ANY (t.types)
+          AND (q.concurrency IS NULL OR q.concurrency > ${leasedOf('q')})
+          AND EXISTS (SELECT FROM lease_states l WHERE l.type = q.type AND ${isDueFor('t', 'q.attempts')})
+      ) THEN '0' ELSE (
+        SELECT ceil(extract(epoch FROM min(l.due_at) - clock_timestamp()) * 1000)::text
+        FROM unnest(t.types) k(type) CROSS JOIN LATERAL (
+          SELECT min(due_at) AS due_at FROM lease_states
+          WHERE workspace_id = t.workspace_id AND type = k.type AND state IN ('ready', 'leased') AND due_at > now()
+        ) l) END AS ms
+    FROM jsonb_to_record($1::jsonb) AS t(${COLUMNS})`,
 };

@@ -126,11 +126,10 @@ export class LeaseClaims {
     return this.run(await this.inputOf(caller, wish, most, false));
   }
 
-  /** In how many ms to look again, if nothing happens before. */
+  /** In how many ms to look again after a claim that found nothing, if nothing happens before. */
   async nextDue(caller: Principal, wish: WorkWish): Promise<number> {
-    const workspaceId = caller.agent?.workspaceId ?? null;
-    const types = this.typesOf(caller, wish) ?? (await this.types.all(workspaceId ?? ''));
-    const [{ ms }] = await this.statements.run<{ ms: string | null }>(NEXT_DUE, [workspaceId, types]);
+    const input = await this.inputOf(caller, wish, 1, true);
+    const [{ ms }] = await this.statements.run<{ ms: string | null }>(NEXT_DUE, [JSON.stringify(input)]);
     return ms === null ? Infinity : Math.max(Number(ms), LEAST_WAIT_MS);
   }
 
@@ -175,8 +174,9 @@ export class LeaseClaims {
     input: ClaimInput,
   ): Promise<Representation<LeaseList> | undefined> {
     const parameter = JSON.stringify([{ n: 0, ...input }]);
+    const { statement, alone = statement } = CLAIM_LEASES;
     const claimed = await this.transactions.run(async (manager: EntityManager) => {
-      const [row] = await manager.query<[ClaimRow]>(CLAIM_LEASES.statement.text, [parameter]);
+      const [row] = await manager.query<[ClaimRow]>(alone.text, [parameter]);
       const done = claimedBy(row);
       if (done) await this.kept.keep(manager, caller, this.answer(done), 200);
       return done;

@@ -56,12 +56,13 @@ export class LeasesController {
   /** Keeps a lease for longer. */
   @Post(':id/extend')
   @HttpCode(200)
+  @ApiBody({ type: ExtendRequest, required: false })
   @ApiOkResponse({ type: ExtendedLease })
   @ApiConflictResponse({ description: LOST })
   extend(
     @CurrentPrincipal() caller: Principal,
     @Param('id', IdPipe) id: string,
-    @Body() { ttlSeconds }: ExtendRequest,
+    @Body() { ttlSeconds = 60 }: ExtendRequest,
   ): Promise<Representation<ExtendedLease>> {
     return this.leases.extend(caller, id, ttlSeconds);
   }
@@ -84,6 +85,7 @@ export class LeasesController {
   /** The work has failed; it is tried again later, unless it has been too often. */
   @Post(':id/fail')
   @HttpCode(200)
+  @ApiBody({ type: FailRequest, required: false })
   @ApiOkResponse({ type: EndedLease })
   @ApiConflictResponse({ description: LOST })
   fail(

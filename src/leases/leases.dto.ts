@@ -144,9 +144,10 @@ export class LeaseList {
 }
 
 export class ExtendRequest {
-  /** From now on. A lease is never shortened. */
+  /** From now on, 1 to 3600; 60 when left out. A lease is never shortened. */
+  @MayBeMissing()
   @IsTtl()
-  ttlSeconds: number;
+  ttlSeconds?: number = 60;
 }
 
 export class ExtendedLease {
@@ -165,10 +166,11 @@ export class CompleteRequest {
 }
 
 export class FailRequest {
-  /** For people to read. */
+  /** For people to read; `failed` when left out. */
+  @MayBeMissing()
   @IsString({ message: REASON })
   @Length(1, 1000, { message: REASON })
-  reason: string;
+  reason?: string = 'failed';
 
   /** Whether trying again could help; true when left out. */
   @MayBeMissing()

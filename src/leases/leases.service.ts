@@ -81,7 +81,7 @@ export class LeasesService {
   fail(
     caller: Principal,
     id: string,
-    { reason, retry = true }: FailRequest,
+    { reason = 'failed', retry = true }: FailRequest,
   ): Promise<Representation<EndedLease>> {
     refusePeople(caller);
     return this.end({ ...ending(caller, id, 'failed'), reason, retry });

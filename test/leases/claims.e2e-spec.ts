@@ -231,6 +231,19 @@ describe('A claim that waits', () => {
     expect(await soon).toHaveLength(1);
   });
 
+  it('gets what another one, which wants something else of a type with a limit, has left', async () => {
+    await owner.http.call('PUT', '/v1/leases/types', { json: { type: 'narrow', concurrency: 1 } });
+    const picky = claim(ada, 'narrow', { waitSeconds: 30, filter: { priority: { gte: 5 } } });
+    const plain = claim(bob, 'narrow', { waitSeconds: 30 });
+    // Both are woken by it, and ask at the same moment.
+    const item = await newItem('narrow');
+    const [held] = await Promise.race([picky, plain]);
+    expect(held.item.id).toBe(item.id);
+    await lease(bob, held, 'complete');
+    const urgent = await newItem('narrow', { priority: 9 });
+    expect(ids(await picky)).toEqual([urgent.id]);
+  });
+
   it('ends empty when its time is over', async () => {
     expect(await claim(ada, 'nothing', { waitSeconds: 1 })).toEqual([]);
   });

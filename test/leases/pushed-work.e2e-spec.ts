@@ -1,9 +1,12 @@
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { LeaseExpiry } from '../../src/leases/lease-expiry.js';
 import { type RunningAgent, startAgent } from '../support/agents.js';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import { type Instance, startAtrium, type TestApp, testVariables } from '../support/app.js';
 import { claim, lease, type LeaseAnswer } from '../support/leases.js';
+import { compiledPath, root } from '../support/native/paths.mjs';
 import { createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
+import { spawnAtrium } from '../support/process.js';
 import { closeSockets, connect, type ConnectOptions, type SocketClient } from '../support/sockets.js';
 import { until } from '../support/until.js';
 
@@ -156,6 +159,60 @@ describe('A lease on its way to a socket', () => {
     await deaf.vanish();
     expect(await waiting).toMatchObject([{ attempt: 1, item: { id: held.item.id } }]);
     expect((await lease(ada, held, 'complete')).body.code).toBe('lease_lost');
+  });
+
+  it('whose instance is killed is not lost: it expires, is claimed again once, and completed once', async () => {
+    const variables = { ...testVariables(app.databaseUrl), NODE_ENV: 'development', HOST: '127.0.0.1' };
+    const doomed = await spawnAtrium(variables, compiledPath(join(root, 'src/main.ts')));
+    try {
+      const url = await doomed.url();
+      const deaf = await working(ada, { types: ['orphaned'], capacity: 1 }, { url }, { autoPong: false });
+      const item = await newItem('orphaned');
+      const [held] = await givenSoFar(deaf, 1);
+      await doomed.kill();
+      expect(await leasedOf('orphaned')).toMatchObject([{ id: held.id, delivered: false }]);
+
+      // The agent is there, at another instance; what it was sent is nothing that it has told of.
+      const beat = await ada.http.post<{ leases: Lost[] }>(`/v1/agents/${ada.agent.id}/heartbeat`, {});
+      expect(beat.body.leases.map(({ id }) => id)).not.toContain(held.id);
+      const sockets = [
+        await working(bob, { types: ['orphaned'], capacity: 1 }),
+        await working(bob, { types: ['orphaned'], capacity: 1 }, other),
+      ];
+      const waiting = [
+        claim(bob, 'orphaned', { waitSeconds: 1 }),
+        claim(ada, 'orphaned', { waitSeconds: 1 }),
+      ];
+      for (const socket of sockets) await socket.barrier();
+      expect(sockets.flatMap(given)).toEqual([]); // it is still the other one's
+
+      await expire(held);
+      await app.nest.get(LeaseExpiry).run();
+      const claimed = await Promise.all(waiting);
+      const again = await until('it is claimed again', () => {
+        const all = [...claimed.flat(), ...sockets.flatMap(given)];
+        return all.length > 0 && all;
+      });
+      expect(again).toMatchObject([{ fence: 1, attempt: 2, item: { id: item.id } }]);
+      expect((await lease(ada, held, 'complete')).body.code).toBe('lease_lost');
+      const holder = claimed[1].length > 0 ? ada : bob;
+      expect((await lease(holder, again[0], 'complete')).status).toBe(200);
+      expect((await lease(holder, again[0], 'complete')).body.code).toBe('lease_lost');
+      for (const socket of sockets) await socket.barrier();
+      expect(sockets.flatMap(given).length + claimed.flat().length).toBe(1);
+      const told = await app.sql<{ type: string }>(
+        `SELECT type FROM events WHERE subject = $1 AND type LIKE 'lease.%' ORDER BY seq`,
+        [`items/${item.id}`],
+      );
+      expect(told.map(({ type }) => type)).toEqual([
+        'lease.claimed',
+        'lease.expired',
+        'lease.claimed',
+        'lease.completed',
+      ]);
+    } finally {
+      await doomed.kill();
+    }
   });
 
   it('is extended by heartbeats only when they name it, until it has arrived', async () => {
