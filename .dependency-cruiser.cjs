@@ -15,13 +15,13 @@ const mayImport = {
   mail: [...ground],
   // Repeated requests, whatever they ask for; knows no feature.
   idempotency: [...ground, 'jobs'],
-  accounts: [...ground, 'audit', 'mail', 'rate-limits'],
+  accounts: [...ground, 'audit', 'idempotency', 'mail', 'rate-limits'],
   'rate-limits': [...ground, 'bus', 'jobs'],
-  sessions: [...ground, 'bus', 'audit', 'accounts', 'rate-limits'],
+  sessions: [...ground, 'bus', 'audit', 'idempotency', 'accounts', 'rate-limits'],
   oauth: [...ground, 'audit', 'accounts', 'sessions'],
-  mfa: [...ground, 'audit', 'mail', 'rate-limits', 'accounts', 'sessions'],
+  mfa: [...ground, 'audit', 'idempotency', 'mail', 'rate-limits', 'accounts', 'sessions'],
   // Membership changes are events of the workspace's stream.
-  workspaces: [...ground, 'audit', 'mail', 'idempotency', 'accounts', 'sessions', 'events'],
+  workspaces: [...ground, 'jobs', 'audit', 'mail', 'idempotency', 'accounts', 'sessions', 'events'],
   events: [...ground, 'bus', 'jobs'],
   rooms: [...ground, 'bus', 'sessions', 'workspaces', 'events'],
   // Tokens for agents; accounts approve devices.
@@ -29,6 +29,7 @@ const mayImport = {
     ...ground,
     'accounts',
     'audit',
+    'idempotency',
     'rate-limits',
     'sessions',
     'workspaces',

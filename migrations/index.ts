@@ -21,6 +21,7 @@ import { Leases1765000000000 } from './1765000000000-leases.js';
 import { AgentPresences1765000100000 } from './1765000100000-agent-presences.js';
 import { ItemSize1765100000000 } from './1765100000000-item-size.js';
 import { AgentSockets1765200000000 } from './1765200000000-agent-sockets.js';
+import { ItemImportCallers1765300000000 } from './1765300000000-item-import-callers.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -47,4 +48,5 @@ export const migrations = [
   AgentPresences1765000100000,
   ItemSize1765100000000,
   AgentSockets1765200000000,
+  ItemImportCallers1765300000000,
 ];

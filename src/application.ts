@@ -16,7 +16,7 @@ import { securityHeaders } from './common/security-headers.js';
 import { ValidationPipe } from './common/validation.pipe.js';
 import type { AtriumConfig } from './config/config.js';
 import { databaseProblem } from './database/database-problem.js';
-import { IMPORT_BODIES } from './items/item-imports.service.js';
+import { IMPORT_BODIES } from './items/item-import-bodies.js';
 import { TAKES_JSON_PATCH } from './items/item-patches.js';
 import { logsOf } from './observability/logging/logs.js';
 import { logBrokenRequest, requestLog } from './observability/logging/request-log.js';

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AuditModule } from '../audit/audit.module.js';
 import { DatabaseModule } from '../database/database.module.js';
+import { KeptAnswersModule } from '../idempotency/kept-answers.module.js';
 import { AccountCreation } from './account-creation.js';
 import { AccountDeletion } from './account-deletion.js';
 import { AccountReclaim } from './account-reclaim.js';
@@ -23,7 +24,7 @@ import { User } from './user.entity.js';
 
 /** People and their accounts. */
 @Module({
-  imports: [DatabaseModule, AuditModule, MailModule, TypeOrmModule.forFeature([User])],
+  imports: [DatabaseModule, AuditModule, KeptAnswersModule, MailModule, TypeOrmModule.forFeature([User])],
   controllers: [MeController, MailedProofsController],
   providers: [
     AccountsService,

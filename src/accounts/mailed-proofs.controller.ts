@@ -4,6 +4,7 @@ import { Authenticated, CurrentPrincipal, type Principal, Public } from '../comm
 import { Client, type ClientInfo } from '../common/client-info.js';
 import { RateLimit } from '../common/rate-limit.js';
 import { RecentProof } from '../common/recent-proof.js';
+import { MayRunAgain } from '../idempotency/keeps-answer.js';
 import { EmailChange } from './email-change.js';
 import { EmailVerification } from './email-verification.js';
 import {
@@ -36,6 +37,7 @@ export class MailedProofsController {
 
   /** Sends the mail that proves the address again, unless it is proven. */
   @Post('auth/resend-verification')
+  @MayRunAgain()
   @Authenticated()
   @ApiBearerAuth()
   @HttpCode(202)
@@ -67,6 +69,7 @@ export class MailedProofsController {
 
   /** Asks for another address: it becomes the account's once it is confirmed. Both addresses are told. */
   @Post('me/email')
+  @MayRunAgain()
   @Authenticated()
   @RecentProof({ bringsPassword: true })
   @ApiBearerAuth()

@@ -5,7 +5,9 @@ import { AuditTrail } from '../audit/audit-trail.js';
 import type { Principal } from '../common/access.js';
 import type { ClientInfo } from '../common/client-info.js';
 import { Unauthenticated } from '../common/problem.js';
+import { Representation } from '../common/representation.js';
 import { Transactions } from '../database/transactions.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import { PasswordAttempts } from '../rate-limits/password-attempts.js';
 import { PasswordNotSet, WrongPassword } from './accounts.errors.js';
 import type { ChangePasswordRequest } from './me.dto.js';
@@ -35,6 +37,7 @@ export class OwnPassword {
     private readonly attempts: PasswordAttempts,
     private readonly signOuts: SignOuts,
     private readonly audit: AuditTrail,
+    private readonly kept: KeptAnswers,
   ) {}
 
   /**
@@ -77,13 +80,15 @@ export class OwnPassword {
         },
         manager,
       );
-      return this.replace(manager, {
+      const afterCommit = await this.replace(manager, {
         userId: id,
         credentialsVersion,
         passwordHash,
         ends: endOtherSessions ? { allBut: principal.sessionId } : 'none',
         client,
       });
+      await this.kept.keep(manager, principal, Representation.empty(), 204);
+      return afterCommit;
     });
     tell();
   }

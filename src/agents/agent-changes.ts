@@ -2,9 +2,10 @@ import { Injectable } from '@nestjs/common';
 import type { ClientInfo } from '../common/client-info.js';
 import type { VersionCondition } from '../common/conditional.js';
 import { Representation } from '../common/representation.js';
-import { AppendingTransactions } from '../events/appending-transactions.js';
+import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import { MembershipEndings } from '../workspaces/membership-endings.js';
 import type { Caller } from '../workspaces/requires.js';
 import { requireVersion } from '../workspaces/workspace-lock.js';
@@ -13,7 +14,7 @@ import { AgentGrants } from './agent-grants.js';
 import { lockAgent } from './agent-lock.js';
 import { type AgentPatch, type MetadataPatch, patchedAgent, patchedMetadata } from './agent-patches.js';
 import type { AgentStatus } from './agent.entity.js';
-import { type AgentResponse, toAgentResponse } from './agents.dto.js';
+import { type AgentResponse, type AgentRow, toAgentResponse } from './agents.dto.js';
 import { AGENT_DELETED, agentEvent } from './agents.events.js';
 import { DELETE_AGENT, DELETE_MEMBERSHIP } from './agents.sql.js';
 
@@ -24,6 +25,7 @@ export class AgentChanges {
     private readonly appending: AppendingTransactions,
     private readonly epoch: Epoch,
     private readonly edits: AgentEdits,
+    private readonly kept: KeptAnswers,
     private readonly grants: AgentGrants,
     private readonly endings: MembershipEndings,
   ) {}
@@ -108,7 +110,12 @@ export class AgentChanges {
     ifMatch: VersionCondition | undefined,
     client: ClientInfo,
   ): Promise<Representation<AgentResponse>> {
-    const { row, events } = await this.edits.run(
+    const represent = ({ answer: row, events }: Appended<AgentRow>) =>
+      Representation.of(toAgentResponse(row), {
+        version: Number(row.version),
+        cursor: formatCursor(this.epoch.current, events[0].seq),
+      });
+    const changed = await this.edits.run(
       { id: caller.id, client },
       async (manager) => {
         const before = await lockAgent(manager, caller, id);
@@ -116,10 +123,8 @@ export class AgentChanges {
         return before;
       },
       change,
+      this.kept.last(caller, represent, 200),
     );
-    return Representation.of(toAgentResponse(row), {
-      version: Number(row.version),
-      cursor: formatCursor(this.epoch.current, events[0].seq),
-    });
+    return represent(changed);
   }
 }

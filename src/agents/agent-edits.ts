@@ -2,8 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
 import { type ClientInfo, OPERATOR, OPERATOR_ID } from '../common/client-info.js';
-import { AppendingTransactions } from '../events/appending-transactions.js';
-import type { StreamEvent } from '../events/stream-event.js';
+import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
 import { AgentGrants } from './agent-grants.js';
 import { lockAgentForOperator } from './agent-lock.js';
 import type { AgentStatus } from './agent.entity.js';
@@ -32,15 +31,17 @@ export class AgentEdits {
   /**
    * Changes an agent, with its event and audit entries.
    * @param lock finds the agent, and keeps others from changing it
+   * @param last what must stand or fall with it, and needs the event as it is
    * @returns the agent after it, and the events after the commit
    */
   async run(
     editor: AgentEditor,
     lock: (manager: EntityManager) => Promise<AgentRow>,
     change: AgentChange,
-  ): Promise<{ row: AgentRow; events: readonly StreamEvent[] }> {
+    last?: (manager: EntityManager, done: Appended<AgentRow>) => Promise<void>,
+  ): Promise<Appended<AgentRow>> {
     let tell: (() => void) | undefined;
-    const { answer: row, events } = await this.appending.run(async (manager) => {
+    const done = await this.appending.run(async (manager) => {
       const before = await lock(manager);
       const after = await write(manager, editor, before.id, change(toAgentFields(before)));
       tell = await this.enforce(manager, editor, before, after);
@@ -49,9 +50,9 @@ export class AgentEdits {
         events: [agentEvent(eventType(before, after), editor.id, after)],
         takesAccess: before.status !== after.status && after.status === 'disabled',
       };
-    });
+    }, last);
     tell?.();
-    return { row, events };
+    return done;
   }
 
   /**

@@ -22,6 +22,7 @@ import { JsonPatchStep } from '../common/json-patch-step.js';
 import { MAX_OPERATIONS } from '../common/json-patch.js';
 import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import { AgentChanges } from './agent-changes.js';
 import { type AgentPatch, AgentPatchPipe, type MetadataPatch, MetadataPatchPipe } from './agent-patches.js';
@@ -150,6 +151,7 @@ export class AgentsController {
 
   /** Disables an agent: it gets no tokens, and those that it has end with its sockets, within a second. */
   @Post(':id/disable')
+  @KeepsAnswer()
   @Requires('agents:manage')
   @HttpCode(200)
   @ApiOkResponse({ type: AgentResponse })
@@ -166,6 +168,7 @@ export class AgentsController {
 
   /** Enables an agent again; its credentials are as good as before. */
   @Post(':id/enable')
+  @KeepsAnswer()
   @Requires('agents:manage')
   @HttpCode(200)
   @ApiOkResponse({ type: AgentResponse })

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
+import { KeptAnswersModule } from '../idempotency/kept-answers.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { WorkspacesModule } from '../workspaces/workspaces.module.js';
 import { AgentChanges } from './agent-changes.js';
@@ -20,7 +21,7 @@ import { Enrolment } from './enrolment.service.js';
 
 /** Machine clients as principals beside people: what they are, may do, and prove themselves by. */
 @Module({
-  imports: [AuditModule, DatabaseModule, EventsModule, SessionsModule, WorkspacesModule],
+  imports: [AuditModule, DatabaseModule, EventsModule, KeptAnswersModule, SessionsModule, WorkspacesModule],
   controllers: [EnrolmentController, AgentCredentialsController, AgentsController],
   providers: [
     AgentChanges,

@@ -77,9 +77,13 @@ export function requireScope(principal: Principal, scope: AgentScope): void {
 }
 
 /** The types of items that the principal may write; `undefined`: all of them. */
-export function writableTypes({ agent }: Principal): readonly string[] | undefined {
-  if (!agent || agent.scopes.includes('items:write')) return undefined;
-  return agent.scopes.flatMap((scope) => typeOf(scope) ?? []);
+export const writableTypes = ({ agent }: Principal): readonly string[] | undefined =>
+  agent && typesWritableBy(agent.scopes);
+
+/** The types of items that scopes let an agent write; `undefined`: all of them. */
+export function typesWritableBy(scopes: readonly string[]): readonly string[] | undefined {
+  if (scopes.includes('items:write')) return undefined;
+  return scopes.flatMap((scope) => typeOf(scope) ?? []);
 }
 
 /** 403 `insufficient_scope`: an item of a type that the agent may not write, or would become one. */

@@ -15,7 +15,7 @@ export type StatementValue =
   string | number | bigint | boolean | null | Uint8Array | readonly StatementValue[];
 
 /** Every column stays PostgreSQL's own text: what passes through is not parsed to be printed again. */
-const AS_TEXT: CustomTypesConfig = { getTypeParser: () => (value: unknown) => value };
+export const AS_TEXT: CustomTypesConfig = { getTypeParser: () => (value: unknown) => value };
 
 /** Where statements go, and how. */
 export interface StatementAddress extends DatabaseAddress {

@@ -1,7 +1,10 @@
 import pg from 'pg';
 import { withoutLogContext } from '../common/log-context.js';
+import type { EntityManager } from 'typeorm';
 import { DatabaseBusyError, isConnectionLoss, isRetryable } from '../database/errors.js';
 import type { PipelinedStatements, Statement } from '../database/pipelined-statements.js';
+import { queryAsText } from '../database/text-rows.js';
+import type { Transactions } from '../database/transactions.js';
 import { writesCombined } from './stream-observations.js';
 
 /** One kind of write that many callers may share a statement for. */
@@ -63,6 +66,30 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
       // It is nobody's own, so its lines are not the first caller's.
       withoutLogContext(() => setImmediate(() => void this.drain()));
     });
+  }
+
+  /**
+   * {@link run} in a transaction of its own, shared with nobody.
+   * @param last what must stand or fall with the write; whatever it throws undoes both
+   * @returns the statement's row, after the commit
+   */
+  async runAlone(
+    transactions: Transactions,
+    input: Input,
+    last: (manager: EntityManager, row: Row) => Promise<void>,
+  ): Promise<Row> {
+    const parameter = JSON.stringify([{ n: 0, ...input }]);
+    try {
+      const written = await transactions.run(async (manager) => {
+        const [row] = await queryAsText<Row>(manager, this.write.statement.text, [parameter]);
+        await last(manager, row);
+        return row;
+      });
+      this.committed([written]);
+      return written;
+    } catch (error) {
+      throw this.write.refusal?.(error) ?? error;
+    }
   }
 
   private async drain(): Promise<void> {

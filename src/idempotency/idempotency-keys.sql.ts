@@ -7,8 +7,8 @@ const ABANDONED = `interval '60 seconds'`;
 
 /**
  * Takes a key that is free or expired; with `$5`, also one whose request was cut off: its answer would stand here if
- * anything had been done, and by losing its claim it loses the right to do it still. One row in any case, unless somebody takes it at the very same time: with
- * `claimed`, or with what the one who came first has left.
+ * anything had been done, and by losing its claim it loses the right to do it still; or it may be done again. One row in
+ * any case, unless somebody takes it at the very same time: with `claimed`, or with what the one who came first has left.
  */
 export const CLAIM_KEY: Statement = {
   name: 'idempotency.claim',

@@ -65,8 +65,8 @@ export class IdempotencyKeys {
    * each other.
    * @param header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a quoted string, or a bare one
    * @param request what must be the same when it is repeated
-   * @param keeps whether whatever does the request keeps its answer with it ({@link KeptAnswers}): then one that was
-   *   cut off without an answer has done nothing, and the key is taken over
+   * @param takesOver whether the key of a request that was cut off without an answer may be taken over: since whatever
+   *   does it keeps its answer with it ({@link KeptAnswers}), so that nothing was done, or since it may run again
    * @returns the claim, to be settled; or the answer that the first request was given
    * @throws {InvalidIdempotencyKey} @throws {IdempotencyKeyReused} @throws {TooManyIdempotencyKeys}
    * @throws {IdempotencyInProgress} while the first request runs
@@ -76,13 +76,13 @@ export class IdempotencyKeys {
     principalId: string,
     header: string,
     request: string,
-    keeps: boolean,
+    takesOver: boolean,
   ): Promise<RequestClaim | KeptAnswer> {
     const key = parseKey(header);
     if (Math.random() * COUNT_EVERY < 1) await this.refuseTooMany(principalId);
     const claim = { principalId, keyHash: createHash('sha256').update(key).digest(), id: newId() };
     const fingerprint = createHmac('sha256', key).update(request).digest();
-    const values = [principalId, claim.keyHash, fingerprint, claim.id, keeps];
+    const values = [principalId, claim.keyHash, fingerprint, claim.id, takesOver];
     const [row] = await this.statements.run<ClaimRow | undefined>(CLAIM_KEY, values);
     if (row?.claimed === 't') return claim;
     if (!row) throw new IdempotencyInProgress();

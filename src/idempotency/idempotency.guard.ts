@@ -4,10 +4,13 @@ import type { AuthenticatedRequest, RequestClaim } from '../common/access.js';
 import { AlreadyAnswered } from '../common/already-answered.js';
 import { OutcomeUnknown, type Problem } from '../common/problem.js';
 import { IdempotencyKeys, type KeptAnswer } from './idempotency-keys.js';
-import { keepsAnswer } from './keeps-answer.js';
+import { keepsAnswer, mayRunAgain } from './keeps-answer.js';
 
 /** What an answer consists of beside status and body; the rest is of the connection or the request. */
-const KEPT_HEADERS = ['Content-Type', 'Cache-Control', 'ETag', 'Location', 'Stream-Cursor', 'Link'];
+const KEPT_HEADERS = [
+  ...['Content-Type', 'Cache-Control', 'ETag', 'Location', 'Stream-Cursor', 'Link'],
+  ...['Upload-Offset', 'Upload-Complete', 'Upload-Limit'],
+];
 
 /**
  * Honours `Idempotency-Key` on every POST of a signed-in principal, whatever the route. Runs after the guards that
@@ -29,17 +32,18 @@ export class IdempotencyGuard implements CanActivate {
     const key = request.headers['idempotency-key'];
     if (key === undefined || request.method !== 'POST' || (request.user as unknown) === undefined)
       return true;
-    return this.claim(request, http.getResponse<Response>(), String(key), keepsAnswer(context.getHandler()));
+    const handler = context.getHandler();
+    const takesOver = keepsAnswer(handler) || mayRunAgain(handler);
+    return this.claim(request, http.getResponse<Response>(), String(key), takesOver);
   }
 
   private async claim(
     request: AuthenticatedRequest,
     response: Response,
     key: string,
-    keeps: boolean,
+    takesOver: boolean,
   ): Promise<boolean> {
-    const what = `${request.originalUrl}\n${JSON.stringify(request.body)}`;
-    const claimed = await this.keys.claim(request.user.id, key, what, keeps);
+    const claimed = await this.keys.claim(request.user.id, key, fingerprintOf(request), takesOver);
     if ('status' in claimed) {
       this.replay(response, claimed);
       throw new AlreadyAnswered();
@@ -79,6 +83,17 @@ export class IdempotencyGuard implements CanActivate {
       this.logger.warn(`The answer under an Idempotency-Key was not kept: ${(error as Error).message}`);
     }
   }
+}
+
+/** What must be the same when it is repeated; of a body that is read as it comes, what its headers say. */
+function fingerprintOf({ originalUrl, body, headers }: AuthenticatedRequest): string {
+  const content: unknown = body ?? [
+    headers['content-type'],
+    Number(headers['content-length'] ?? 0),
+    headers['content-digest'],
+    headers['upload-complete'],
+  ];
+  return `${originalUrl}\n${JSON.stringify(content)}`;
 }
 
 const textOf = (chunk: unknown): string =>

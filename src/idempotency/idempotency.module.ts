@@ -4,15 +4,15 @@ import { DatabaseModule } from '../database/database.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { IdempotencyGuard } from './idempotency.guard.js';
 import { IdempotencyKeys } from './idempotency-keys.js';
-import { KeptAnswers } from './kept-answers.js';
+import { KeptAnswersModule } from './kept-answers.module.js';
 
 /**
  * Repeated requests. To be named after the modules whose guards decide whether a request may run at all: guards run
  * in order.
  */
 @Module({
-  imports: [DatabaseModule, JobsModule],
-  providers: [IdempotencyKeys, KeptAnswers, { provide: APP_GUARD, useClass: IdempotencyGuard }],
-  exports: [KeptAnswers],
+  imports: [DatabaseModule, JobsModule, KeptAnswersModule],
+  providers: [IdempotencyKeys, { provide: APP_GUARD, useClass: IdempotencyGuard }],
+  exports: [KeptAnswersModule],
 })
 export class IdempotencyModule {}

@@ -32,7 +32,7 @@ import {
   READ_ROLES,
   UPDATE_BATCH,
 } from './item-batch.sql.js';
-import { type CreateItemRequest, type ItemResponse, type ItemRow, toItemResponse } from './items.dto.js';
+import { type ItemRow, toItemResponse } from './items.dto.js';
 import { BatchFailed, ItemNotFound, ItemWorkspaceNotFound, tooLarge } from './items.errors.js';
 import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, itemRoom } from './items.events.js';
 import { patchedContent } from './patched-content.js';
@@ -47,9 +47,6 @@ interface WorkspaceRow {
 }
 
 interface Step {
-  readonly id: string;
-  /** The item as JSON. */
-  readonly item: string;
   readonly result: string;
   readonly event: NewEvent;
 }
@@ -80,39 +77,17 @@ export class ItemBatches {
       new Representation(`{"results":[${answer.map(({ result }) => result).join(',')}]}`, {
         cursor: this.cursorOf(events),
       });
-    const work = (manager: EntityManager) =>
-      this.write(manager, caller, operations, (n, step) => BatchFailed.at(n, '', step));
+    const work = (manager: EntityManager) => this.write(manager, caller, operations);
     return represent(await this.appending.run(work, this.kept.last(caller, represent, 200)));
   }
 
-  /**
-   * Creates one item in a transaction of its own, with the answer under the request's `Idempotency-Key` in it.
-   * @throws {ItemWorkspaceNotFound} @throws {Forbidden} for a viewer
-   */
-  async create(
-    caller: Caller<'items:write'>,
-    item: CreateItemRequest,
-  ): Promise<Representation<ItemResponse>> {
-    const operation = { op: 'create', item } as const;
-    const represent = ({ answer: [{ item: json, id }], events }: Appended<Step[]>) =>
-      new Representation<ItemResponse>(json, {
-        version: 1,
-        cursor: this.cursorOf(events),
-        location: `/v1/items/${id}`,
-      });
-    const work = (manager: EntityManager) => this.write(manager, caller, [operation], (_, step) => step());
-    return represent(await this.appending.run(work, this.kept.last(caller, represent)));
-  }
-
-  /** @param at does a step for the operation of that number, and says so if it fails */
   private async write(
     manager: EntityManager,
     caller: Caller<'items:write'>,
     operations: readonly BatchOperation[],
-    at: (n: number, step: () => Step) => Step,
   ): Promise<Appending<Step[]>> {
     const state = await BatchState.read(manager, caller, operations, this.limitBytes);
-    const answer = operations.map((operation, n) => at(n, () => state.step(operation, n)));
+    const answer = operations.map((operation, n) => BatchFailed.at(n, '', () => state.step(operation, n)));
     await written(state.write(manager));
     return { answer, events: answer.map(({ event }) => event) };
   }
@@ -171,8 +146,6 @@ class BatchState {
     const { op } = operation;
     const item = op === 'delete' ? '' : `,"item":${json}`;
     return {
-      id: row.id,
-      item: json,
       result: `{"op":"${op}","id":"${row.id}","version":${row.version}${item}}`,
       event: {
         streamId: row.workspace_id,

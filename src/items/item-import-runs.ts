@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { newId } from '../common/identifiers.js';
+import { typesWritableBy } from '../common/scopes.js';
+import type { InputError } from '../common/problem.js';
 import { AtriumConfig } from '../config/config.js';
 import { AppendingTransactions } from '../events/appending-transactions.js';
 import type { NewEvent } from '../events/event-appends.js';
@@ -143,12 +145,11 @@ export class ItemImportRuns {
   /** @param refuse the one record, which cannot be kept */
   private async commit(before: ImportRow, batch: RecordBatch, refuse: boolean): Promise<ImportRow> {
     const { columns, rows } = this.rows(before, batch);
-    const items = rows.flatMap((row) => ('item' in row && !refuse ? [row.item] : []));
-    const refusals = rows.flatMap((row) =>
-      'errors' in row ? [row] : refuse ? [{ line: row.line, errors: [CANNOT_BE_KEPT] }] : [],
-    );
     const { answer } = await this.appending.run(async (manager) => {
-      const now = await this.authorise(manager, before);
+      const { now, writable } = await this.authorise(manager, before);
+      const judged = rows.map((row) => (refuse ? refused(row, CANNOT_BE_KEPT) : ofWritable(row, writable)));
+      const items = judged.flatMap((row) => ('item' in row ? [row.item] : []));
+      const refusals = judged.flatMap((row) => ('errors' in row ? [row] : []));
       const [[after]] = await manager.query<[AdvancedRow[], number]>(ADVANCE, [
         ...[before.id, before.read_bytes, batch.endBytes, batch.endLines, columns && JSON.stringify(columns)],
         ...[rows.length, before.dry_run ? 0 : items.length, refusals.length, batch.last],
@@ -177,16 +178,34 @@ export class ItemImportRuns {
     return answer;
   }
 
-  /** @returns the time of the transaction */
-  private async authorise(manager: EntityManager, { workspace_id, created_by }: ImportRow): Promise<string> {
+  /** @returns the time of the transaction, and the types that may be written: all of them where there are none */
+  private async authorise(
+    manager: EntityManager,
+    { workspace_id, created_by, writable }: ImportRow,
+  ): Promise<{ now: string; writable: readonly string[] | undefined }> {
     await manager.query(LOCK_WORKSPACE, [workspace_id]);
-    const [allowed] = await manager.query<{ now: string }[]>(MAY_IMPORT, [workspace_id, created_by]);
+    const [allowed] = await manager.query<{ now: string; scopes: string[] | null }[]>(MAY_IMPORT, [
+      workspace_id,
+      created_by,
+    ]);
     if (!allowed) throw new NotAllowedAnyMore();
-    return allowed.now;
+    const { now, scopes } = allowed;
+    const still = scopes === null ? undefined : typesWritableBy(scopes);
+    const both = still && writable ? writable.filter((type) => still.includes(type)) : (still ?? writable);
+    if (both?.length === 0) throw new NotAllowedAnyMore();
+    return { now, writable: both ?? undefined };
   }
 }
 
 const CANNOT_BE_KEPT = { pointer: '', detail: 'cannot be kept by PostgreSQL' };
+const NOT_WRITABLE = { pointer: '/type', detail: 'is a type that the agent may not write' };
+
+/** As it is, if it was refused before. */
+const refused = (row: ImportedRow, error: InputError): ImportedRow =>
+  'errors' in row ? row : { line: row.line, errors: [error] };
+
+const ofWritable = (row: ImportedRow, writable: readonly string[] | undefined): ImportedRow =>
+  'item' in row && writable?.includes(row.item.type) === false ? refused(row, NOT_WRITABLE) : row;
 
 function isUnstorable(error: unknown): boolean {
   if (!(error instanceof QueryFailedError)) return false;

@@ -98,6 +98,8 @@ export interface ImportRow {
   readonly processed: number;
   readonly created: number;
   readonly refused: number;
+  /** Null: of every type. */
+  readonly writable: readonly string[] | null;
   readonly version: number;
   readonly created_at: string;
   readonly created_by: string;

@@ -69,6 +69,14 @@ export class ItemImport {
   @Column('timestamptz', { name: 'updated_at', default: () => 'now()' })
   updatedAt: Date;
 
+  /** The SHA-256 of the `Idempotency-Key` under which it began, until that request is answered. */
+  @Column('bytea', { name: 'request_key', nullable: true })
+  requestKey: Buffer | null;
+
+  /** The types of items that whoever began it could write then; all of them when null. */
+  @Column('text', { array: true, nullable: true })
+  writable: string[] | null;
+
   /** Of the newest event. */
   @Column('timestamptz', { name: 'told_at', default: () => 'now()' })
   toldAt: Date;

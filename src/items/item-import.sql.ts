@@ -9,18 +9,24 @@ const COLUMNS = (
   row: string,
 ): string => `${row}.id, ${row}.workspace_id, ${row}.format, ${row}.dry_run, ${row}.state,
   ${row}.failure, ${row}.received_bytes, ${row}.read_bytes, ${row}.read_lines, ${row}.columns, ${row}.processed,
-  ${row}.created, ${row}.refused, ${row}.version, ${row}.created_at::text, ${row}.created_by,
+  ${row}.created, ${row}.refused, ${row}.writable, ${row}.version, ${row}.created_at::text, ${row}.created_by,
   ${row}.updated_at::text, ${row}.finished_at::text`;
 
-/** Answers without an `id` where it may not be; without a row where the caller is no member. */
+/**
+ * Answers without an `id` where it may not be; without a row where the caller is no member. What the same request has begun
+ * before it was cut off, which nobody knows of, makes room.
+ */
 export const BEGIN = `WITH me AS (
     SELECT m.workspace_id, m.role FROM memberships m WHERE m.principal_id = $2 AND m.workspace_id =
       COALESCE($3::uuid, (SELECT w.id FROM workspaces w WHERE w.personal_user_id = $2))
+  ), replaced AS (
+    DELETE FROM item_imports WHERE created_by = $2 AND state = 'uploading' AND request_key = $6::bytea RETURNING id
   ), others AS (
-    SELECT count(*) AS n FROM item_imports WHERE created_by = $2 AND finished_at IS NULL
+    SELECT count(*) AS n FROM item_imports
+    WHERE created_by = $2 AND finished_at IS NULL AND id NOT IN (SELECT id FROM replaced)
   ), written AS (
-    INSERT INTO item_imports (id, workspace_id, format, dry_run, created_by)
-    SELECT $1::uuid, me.workspace_id, $4::text, $5::boolean, $2::uuid FROM me, others
+    INSERT INTO item_imports (id, workspace_id, format, dry_run, created_by, request_key, writable)
+    SELECT $1::uuid, me.workspace_id, $4::text, $5::boolean, $2::uuid, $6::bytea, $7::text[] FROM me, others
     WHERE ${maySql('me.role', 'items:write')} AND others.n < ${MAX_UNFINISHED}
     RETURNING id
   )
@@ -33,6 +39,9 @@ export const READ = `SELECT ${COLUMNS('i')}, m.role, s.head::text FROM item_impo
 
 export const READ_TO_RUN = `SELECT ${COLUMNS('i')} FROM item_imports i WHERE i.id = $1`;
 
+/** Its first request is answered: whatever comes under the same key is answered by that. */
+export const ANSWERED = `UPDATE item_imports SET request_key = NULL WHERE id = $1`;
+
 /** Takes a chunk if the upload is where it begins. */
 export const APPEND_CHUNK = `WITH moved AS (
     UPDATE item_imports SET received_bytes = received_bytes + length($3::bytea), updated_at = now()
@@ -40,7 +49,7 @@ export const APPEND_CHUNK = `WITH moved AS (
   )
   INSERT INTO item_import_chunks (import_id, start, bytes) SELECT id, $2, $3 FROM moved RETURNING 1 AS taken`;
 
-export const QUEUE = `UPDATE item_imports i SET state = 'queued', version = version + 1, updated_at = now(), told_at = now()
+export const QUEUE = `UPDATE item_imports i SET state = 'queued', request_key = NULL, version = version + 1, updated_at = now(), told_at = now()
   WHERE id = $1 AND state = 'uploading' AND received_bytes = $2 RETURNING ${COLUMNS('i')}`;
 
 /** Ends an import that has not ended. */
@@ -50,8 +59,9 @@ export const END = `UPDATE item_imports i SET state = $2, failure = $3, version 
 
 export const LOCK_WORKSPACE = `SELECT id FROM workspaces WHERE id = $1 FOR NO KEY UPDATE`;
 
-/** Asked after the wait: whoever has lost the right meanwhile is found. */
-export const MAY_IMPORT = `SELECT now()::text AS now FROM memberships m
+/** Asked after the wait: whoever has lost the right meanwhile is found. An agent has scopes, too. */
+export const MAY_IMPORT = `SELECT now()::text AS now, a.scopes FROM memberships m
+  LEFT JOIN agents a ON a.id = m.principal_id
   WHERE m.workspace_id = $1 AND m.principal_id = $2 AND ${maySql('m.role', 'items:write')}`;
 
 /** Moves on from where the batch began, and nobody else has meanwhile; `told`: whether it is time for an event. */

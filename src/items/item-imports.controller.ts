@@ -15,13 +15,17 @@ import {
   ApiTooManyRequestsResponse,
   getSchemaPath,
 } from '@nestjs/swagger';
+import { Client, type ClientInfo } from '../common/client-info.js';
 import { IdPipe } from '../common/identifiers.js';
 import { PageQuery } from '../common/pagination.js';
 import type { Representation } from '../common/representation.js';
+import { OpenToAgents } from '../common/scopes.js';
 import { type Upload, UploadedBody } from '../common/upload.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
+import { IMPORT_TYPES, PART_TYPE } from './item-import-bodies.js';
 import { ImportedItem, ImportQuery, ImportRefusalList, ImportResponse } from './item-import.dto.js';
-import { IMPORT_TYPES, ItemImports, PART_TYPE } from './item-imports.service.js';
+import { ItemImports } from './item-imports.service.js';
 
 @ApiTags('items')
 @ApiBearerAuth()
@@ -31,7 +35,9 @@ export class ItemImportsController {
 
   /** Begins an import: of all that is sent or, with `Upload-Complete: ?0`, of a first part. */
   @Post('import')
+  @KeepsAnswer()
   @Requires('items:write')
+  @OpenToAgents({ scope: 'items:write' })
   @ApiConsumes(...IMPORT_TYPES)
   @ApiExtraModels(ImportedItem)
   @ApiBody({
@@ -47,13 +53,15 @@ export class ItemImportsController {
     @CurrentCaller() caller: Caller<'items:write'>,
     @Query() query: ImportQuery,
     @UploadedBody() upload: Upload,
+    @Client() client: ClientInfo,
   ): Promise<Representation<ImportResponse>> {
-    return this.imports.create(caller, query, upload);
+    return this.imports.create(caller, query, upload, client);
   }
 
   /** Where the upload of an import is, in `Upload-Offset` and `Upload-Complete`. */
   @Head('imports/:id')
   @Requires('items:read')
+  @OpenToAgents({ scope: 'items:write' })
   @HttpCode(204)
   @ApiNoContentResponse()
   offset(
@@ -66,6 +74,7 @@ export class ItemImportsController {
   /** How far an import is, and what came of it. */
   @Get('imports/:id')
   @Requires('items:read')
+  @OpenToAgents({ scope: 'items:read' })
   @ApiOkResponse({ type: ImportResponse })
   read(
     @CurrentCaller() caller: Caller<'items:read'>,
@@ -77,6 +86,7 @@ export class ItemImportsController {
   /** The records that became no item, by line, with the reasons. */
   @Get('imports/:id/refusals')
   @Requires('items:read')
+  @OpenToAgents({ scope: 'items:read' })
   @ApiOkResponse({ type: ImportRefusalList })
   refusals(
     @CurrentCaller() caller: Caller<'items:read'>,
@@ -89,6 +99,7 @@ export class ItemImportsController {
   /** Sends the next part of an upload, from `Upload-Offset` on; `Upload-Complete: ?1` with the last. */
   @Patch('imports/:id')
   @Requires('items:write')
+  @OpenToAgents({ scope: 'items:write' })
   @ApiConsumes(PART_TYPE)
   @ApiBody({ schema: { type: 'string', format: 'binary' } })
   @ApiHeader({ name: 'Upload-Offset', required: true, description: 'Where the part begins, in bytes.' })
@@ -100,13 +111,15 @@ export class ItemImportsController {
     @CurrentCaller() caller: Caller<'items:write'>,
     @Param('id', IdPipe) id: string,
     @UploadedBody() upload: Upload,
+    @Client() client: ClientInfo,
   ): Promise<Representation<ImportResponse>> {
-    return this.imports.upload(caller, id, upload);
+    return this.imports.upload(caller, id, upload, client);
   }
 
   /** Ends an import where it is. What it has created stays. */
   @Delete('imports/:id')
   @Requires('items:write')
+  @OpenToAgents({ scope: 'items:write' })
   @HttpCode(204)
   @ApiNoContentResponse()
   cancel(@CurrentCaller() caller: Caller<'items:write'>, @Param('id', IdPipe) id: string): Promise<void> {

@@ -1,21 +1,26 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
+import { AuditTrail } from '../audit/audit-trail.js';
+import { UnreadableBody } from '../common/body.js';
+import type { ClientInfo } from '../common/client-info.js';
 import { newId } from '../common/identifiers.js';
+import { DEFAULT_LIMIT, type PageQuery } from '../common/pagination.js';
 import { Forbidden, ValidationFailed } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
+import { TypeNotWritable, writableTypes } from '../common/scopes.js';
 import type { Upload } from '../common/upload.js';
-import { type StreamedBody, UnreadableBody, UnsupportedMediaType } from '../common/body.js';
-import { type PageQuery, DEFAULT_LIMIT } from '../common/pagination.js';
 import { AtriumConfig } from '../config/config.js';
-import { AppendingTransactions } from '../events/appending-transactions.js';
+import { Transactions } from '../database/transactions.js';
+import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import { Jobs } from '../jobs/jobs.js';
 import type { Role } from '../workspaces/membership.entity.js';
 import { may } from '../workspaces/permissions.js';
 import type { Caller } from '../workspaces/requires.js';
 import { WorkspaceDeletion } from '../workspaces/workspace-deletion.js';
-import type { ItemFormat } from './item-export.query.js';
+import { formatOf } from './item-import-bodies.js';
 import { ItemImport } from './item-import.entity.js';
 import {
   type ImportQuery,
@@ -36,6 +41,7 @@ import { importEvent } from './item-import.events.js';
 import { IMPORT_JOB, ItemImportRuns } from './item-import-runs.js';
 import {
   ABANDONED,
+  ANSWERED,
   APPEND_CHUNK,
   BEGIN,
   MAX_UNFINISHED,
@@ -49,20 +55,6 @@ import { ItemWorkspaceNotFound } from './items.errors.js';
 const CHUNK_BYTES = 262_144;
 const PURGE_JOB = 'items.purge-imports';
 const HOURLY = '41 * * * *';
-export const PART_TYPE = 'application/partial-upload';
-const FORMAT_OF: Readonly<Record<string, ItemFormat>> = {
-  'application/x-ndjson': 'ndjson',
-  'application/jsonl': 'ndjson',
-  'text/csv': 'csv',
-};
-/** What the body of an import may be. */
-export const IMPORT_TYPES = Object.keys(FORMAT_OF);
-
-/** The bodies that are read as they come. */
-export const IMPORT_BODIES: readonly StreamedBody[] = [
-  { method: 'POST', path: /^\/v1\/items\/import\/?$/i, types: IMPORT_TYPES },
-  { method: 'PATCH', path: /^\/v1\/items\/imports\/[^/]+\/?$/i, types: [PART_TYPE] },
-];
 
 type ReadRow = ImportRow & { readonly role: Role; readonly head: string };
 
@@ -73,7 +65,10 @@ export class ItemImports implements OnModuleInit {
 
   constructor(
     private readonly dataSource: DataSource,
+    private readonly transactions: Transactions,
     private readonly appending: AppendingTransactions,
+    private readonly kept: KeptAnswers,
+    private readonly audit: AuditTrail,
     private readonly epoch: Epoch,
     private readonly runs: ItemImportRuns,
     private readonly jobs: Jobs,
@@ -103,17 +98,21 @@ export class ItemImports implements OnModuleInit {
     caller: Caller<'items:write'>,
     query: ImportQuery,
     upload: Upload,
+    client: ClientInfo,
   ): Promise<Representation<ImportResponse>> {
     const format = formatOf(query, upload);
     if (upload.offset) throw new UploadOffsetMismatch(0);
     const id = newId();
-    const values = [id, caller.id, query.workspaceId ?? null, format, query.dryRun === 'true'];
-    const [begun] = await this.dataSource.query<{ role: Role; id: string | null }[]>(BEGIN, values);
+    const [begun] = await this.dataSource.query<{ role: Role; id: string | null }[]>(BEGIN, [
+      ...[id, caller.id, query.workspaceId ?? caller.agent?.workspaceId ?? null],
+      ...[format, query.dryRun === 'true', caller.claim?.keyHash ?? null, writableTypes(caller) ?? null],
+    ]);
     if (!begun) throw new ItemWorkspaceNotFound();
     if (!may(begun.role, 'items:write')) throw new Forbidden('A viewer cannot write items.');
     if (begun.id === null) throw new TooManyImports(MAX_UNFINISHED);
     try {
-      return await this.append(caller, id, upload, 0, upload.complete ?? true, 201);
+      const end = await this.store(id, upload.bytes, 0);
+      return await (upload.complete === false ? this.begun(caller, id) : this.queue(caller, id, end, client));
     } catch (error) {
       if (upload.complete === undefined) await this.dataSource.manager.delete(ItemImport, { id });
       throw error;
@@ -123,29 +122,33 @@ export class ItemImports implements OnModuleInit {
   /**
    * Takes the next part of an upload.
    * @throws {ImportNotFound} for everybody but whoever began it
+   * @throws {TypeNotWritable} by a token that reaches less far than the one that it was begun with
    * @throws {UploadOffsetMismatch} @throws {UploadComplete} @throws {ImportTooLarge}
    */
   async upload(
     caller: Caller<'items:write'>,
     id: string,
     upload: Upload,
+    client: ClientInfo,
   ): Promise<Representation<ImportResponse>> {
     const row = await this.find(caller, id);
     if (row.created_by !== caller.id) throw new ImportNotFound();
-    if (!may(row.role, 'items:write')) throw new Forbidden('A viewer cannot write items.');
+    requireWriter(caller, row);
     if (row.state !== 'uploading') throw new UploadComplete();
     if (upload.offset !== Number(row.received_bytes))
       throw new UploadOffsetMismatch(Number(row.received_bytes));
-    return this.append(caller, id, upload, upload.offset, upload.complete ?? false, 200);
+    const end = await this.store(id, upload.bytes, upload.offset);
+    return upload.complete ? this.queue(caller, id, end, client) : this.read(caller, id);
   }
 
   /** @throws {ImportNotFound} */
-  async read(caller: Caller<'items:read'>, id: string): Promise<Representation<ImportResponse>> {
-    return this.answer(await this.find(caller, id));
+  async read(caller: Caller, id: string): Promise<Representation<ImportResponse>> {
+    const row = await this.find(caller, id);
+    return this.answer(row, row.head);
   }
 
   /** Where an upload is, in headers. @throws {ImportNotFound} */
-  async offset(caller: Caller<'items:read'>, id: string): Promise<Representation<never>> {
+  async offset(caller: Caller, id: string): Promise<Representation<never>> {
     return new Representation<never>('', { headers: this.headers(await this.find(caller, id)) });
   }
 
@@ -166,10 +169,12 @@ export class ItemImports implements OnModuleInit {
     return Representation.of({ data, nextCursor });
   }
 
-  /** Ends it; what it has created stays. @throws {ImportNotFound} @throws {Forbidden} for a viewer */
+  /**
+   * Ends it; what it has created stays.
+   * @throws {ImportNotFound} @throws {Forbidden} for a viewer @throws {TypeNotWritable}
+   */
   async cancel(caller: Caller<'items:write'>, id: string): Promise<void> {
-    const row = await this.find(caller, id);
-    if (!may(row.role, 'items:write')) throw new Forbidden('A viewer cannot write items.');
+    requireWriter(caller, await this.find(caller, id));
     await this.runs.end(id, 'cancelled', null);
   }
 
@@ -179,17 +184,17 @@ export class ItemImports implements OnModuleInit {
     return row;
   }
 
-  private async append(
-    caller: Caller,
-    id: string,
-    upload: Upload,
-    from: number,
-    complete: boolean,
-    status: number,
-  ): Promise<Representation<ImportResponse>> {
-    const end = await this.store(id, upload.bytes, from);
-    if (complete) await this.queue(id, end);
-    return this.answer(await this.find(caller, id), complete ? 202 : status);
+  /** Answers its first part. */
+  private async begun(caller: Caller, id: string): Promise<Representation<ImportResponse>> {
+    if (!caller.claim) return this.answerBegun(await this.find(caller, id));
+    return this.transactions.run(async (manager) => {
+      await manager.query(ANSWERED, [id]);
+      const [row] = await manager.query<ReadRow[]>(READ, [id, caller.id]);
+      if (!row) throw new ImportNotFound();
+      const answer = this.answerBegun(row);
+      await this.kept.keep(manager, caller, answer, 201);
+      return answer;
+    });
   }
 
   /**
@@ -226,13 +231,24 @@ export class ItemImports implements OnModuleInit {
     return at;
   }
 
-  private async queue(id: string, bytes: number): Promise<void> {
-    await this.appending.run(async (manager) => {
+  /** All is there: the work begins. */
+  private async queue(
+    caller: Caller,
+    id: string,
+    bytes: number,
+    client: ClientInfo,
+  ): Promise<Representation<ImportResponse>> {
+    const work = async (manager: EntityManager) => {
       const [[row]] = await manager.query<[ImportRow[], number]>(QUEUE, [id, bytes]);
       if (!row) throw new UploadComplete();
       await this.jobs.enqueue(IMPORT_JOB, { importId: id }, { manager, key: id });
-      return { answer: undefined, events: [importEvent(row)] };
-    });
+      const detail = { importId: id, format: row.format, dryRun: row.dry_run, bytes };
+      const entry = { client, workspaceId: row.workspace_id, principalId: caller.id, detail };
+      await this.audit.record({ action: 'items.import-started', ...entry }, manager);
+      return { answer: row, events: [importEvent(row)] };
+    };
+    const represent = ({ answer, events }: Appended<ImportRow>) => this.answer(answer, events[0].seq, 202);
+    return represent(await this.appending.run(work, this.kept.last(caller, represent, 202)));
   }
 
   private async purge(): Promise<void> {
@@ -241,10 +257,15 @@ export class ItemImports implements OnModuleInit {
     await this.dataSource.query(PURGE);
   }
 
-  private answer(row: ReadRow, status?: number): Representation<ImportResponse> {
+  private answerBegun(row: ReadRow): Representation<ImportResponse> {
+    return this.answer(row, row.head, 201);
+  }
+
+  /** @param seq where the workspace's stream is */
+  private answer(row: ImportRow, seq: string | number, status?: number): Representation<ImportResponse> {
     return Representation.of(toImportResponse(row), {
       version: row.version,
-      cursor: formatCursor(this.epoch.current, Number(row.head)),
+      cursor: formatCursor(this.epoch.current, Number(seq)),
       headers: this.headers(row),
       ...(status !== undefined && { status, location: `/v1/items/imports/${row.id}` }),
     });
@@ -264,11 +285,12 @@ const isCut = (error: unknown): boolean =>
   'code' in error &&
   (error.code === 'ECONNRESET' || error.code === 'ERR_STREAM_PREMATURE_CLOSE');
 
-/** @throws {ValidationFailed} @throws {UnsupportedMediaType} */
-function formatOf({ format }: ImportQuery, { mediaType, complete }: Upload): ItemFormat {
-  const found = FORMAT_OF[mediaType];
-  if (found && format && found !== format)
-    throw new ValidationFailed([{ pointer: '/format', detail: `must be ${found}, as the media type says` }]);
-  if (!found && complete !== false) throw new UnsupportedMediaType('POST', IMPORT_TYPES);
-  return found ?? format ?? 'ndjson';
+/**
+ * Refuses whoever may not write what the import writes.
+ * @throws {Forbidden} @throws {TypeNotWritable}
+ */
+function requireWriter(caller: Caller, { role, writable }: ReadRow): void {
+  if (!may(role, 'items:write')) throw new Forbidden('A viewer cannot write items.');
+  const own = writableTypes(caller);
+  if (own && !writable?.every((type) => own.includes(type))) throw new TypeNotWritable();
 }

@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
+import { AuditTrail } from '../audit/audit-trail.js';
+import type { ClientInfo } from '../common/client-info.js';
 import type { VersionCondition } from '../common/conditional.js';
 import { PreconditionRequired } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
@@ -37,6 +39,7 @@ export class ItemPurge {
     private readonly dataSource: DataSource,
     private readonly appending: AppendingTransactions,
     private readonly archives: EventArchives,
+    private readonly audit: AuditTrail,
     private readonly epoch: Epoch,
     private readonly jobs: Jobs,
     config: AtriumConfig,
@@ -56,7 +59,7 @@ export class ItemPurge {
   }
 
   /**
-   * Purges one deleted item now.
+   * Purges one deleted item now; the audit trail keeps who did.
    * @returns the cursor of the event that tells of it
    * @throws {ItemNotFound} if it is not in the trash, or the caller is no member of its workspace
    * @throws {import('../common/problem.js').Forbidden}
@@ -67,11 +70,15 @@ export class ItemPurge {
     caller: Caller<'items:purge'>,
     id: string,
     ifMatch: VersionCondition | undefined,
+    client: ClientInfo,
   ): Promise<Representation<never>> {
     const { events } = await this.appending.run(async (manager) => {
-      const version = await this.purgeOne(manager, caller, id, ifMatch);
-      const data = { id, workspaceId: version.workspaceId, version: version.number + 1 };
-      const [streamId, subject] = [version.workspaceId, itemRoom(id)];
+      const { workspaceId, number } = await this.purgeOne(manager, caller, id, ifMatch);
+      const data = { id, workspaceId, version: number + 1 };
+      const detail = { itemId: id, version: data.version };
+      const entry = { client, workspaceId, principalId: caller.id, detail };
+      await this.audit.record({ action: ITEM_PURGED, ...entry }, manager);
+      const [streamId, subject] = [workspaceId, itemRoom(id)];
       return {
         answer: undefined,
         events: [{ streamId, subject, type: ITEM_PURGED, principalId: caller.id, data }],

@@ -10,10 +10,12 @@ import {
   ApiResponse,
   ApiTags,
 } from '@nestjs/swagger';
+import { Client, type ClientInfo } from '../common/client-info.js';
 import { IfMatch, type VersionCondition } from '../common/conditional.js';
 import { IdPipe } from '../common/identifiers.js';
 import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import { ListTrashQuery, RestoreItemRequest, TrashList } from './item-trash.dto.js';
 import { ItemPurge } from './item-purge.js';
@@ -53,12 +55,14 @@ export class ItemTrashController {
     @CurrentCaller() caller: Caller<'items:purge'>,
     @Param('id', IdPipe) id: string,
     @IfMatch() ifMatch: VersionCondition | undefined,
+    @Client() client: ClientInfo,
   ): Promise<Representation<never>> {
-    return this.purges.purge(caller, id, ifMatch);
+    return this.purges.purge(caller, id, ifMatch, client);
   }
 
   /** Brings an item back from the trash, or an older version of it, as a new version. */
   @Post(':id/restore')
+  @KeepsAnswer()
   @Requires('items:write')
   @OpenToAgents({ scope: 'items:write' })
   @HttpCode(200)

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { IdempotencyModule } from '../idempotency/idempotency.module.js';
@@ -27,7 +28,7 @@ import { ItemsService } from './items.service.js';
 
 /** Versioned JSON documents. */
 @Module({
-  imports: [DatabaseModule, EventsModule, IdempotencyModule, JobsModule, WorkspacesModule],
+  imports: [AuditModule, DatabaseModule, EventsModule, IdempotencyModule, JobsModule, WorkspacesModule],
   controllers: [
     ItemBatchController,
     ItemExportController,

@@ -5,17 +5,18 @@ import { Forbidden, PreconditionRequired, VersionMismatch } from '../common/prob
 import { Representation } from '../common/representation.js';
 import { requireWritable, writableTypes } from '../common/scopes.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
+import { Transactions } from '../database/transactions.js';
 import { Announcements } from '../events/announcements.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
 import { EventArchives } from '../events/event-archives.js';
 import { type CombinableWrite, WriteCombiner } from '../events/write-combiner.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import type { Role } from '../workspaces/membership.entity.js';
 import { may } from '../workspaces/permissions.js';
 import type { Caller } from '../workspaces/requires.js';
 import { WorkspaceDeletion } from '../workspaces/workspace-deletion.js';
 import { Item } from './item.entity.js';
-import { ItemBatches } from './item-batches.js';
 import {
   type CreateItemRequest,
   type ItemResponse,
@@ -72,7 +73,8 @@ export class ItemsService implements OnModuleInit {
     private readonly epoch: Epoch,
     private readonly workspaceDeletion: WorkspaceDeletion,
     private readonly archives: EventArchives,
-    private readonly batches: ItemBatches,
+    private readonly transactions: Transactions,
+    private readonly kept: KeptAnswers,
   ) {
     this.creates = this.combiner(CREATE_ITEMS, ITEM_CREATED);
     this.updates = this.combiner(UPDATE_ITEMS, ITEM_UPDATED);
@@ -99,10 +101,8 @@ export class ItemsService implements OnModuleInit {
     caller: Caller<'items:write'>,
     request: CreateItemRequest,
   ): Promise<Representation<ItemResponse>> {
-    // Its answer is kept in the same transaction, so it is not combined with others.
-    if (caller.claim) return this.batches.create(caller, request);
     const { title, type, data, workspaceId } = request;
-    const row = await this.creates.run({
+    const input: CreateInput = {
       id: newId(),
       event_id: newId(),
       principal_id: caller.id,
@@ -111,9 +111,12 @@ export class ItemsService implements OnModuleInit {
       title,
       data,
       writable: writableTypes(caller),
-    });
-    if (row.role === null) throw new ItemWorkspaceNotFound();
-    return this.written(caller, row, [type], (item) => `/v1/items/${item.id}`);
+    };
+    const represent = (row: WriteRow): Representation<ItemResponse> => {
+      if (row.role === null) throw new ItemWorkspaceNotFound();
+      return this.written(caller, row, [type], (item) => `/v1/items/${item.id}`);
+    };
+    return this.post(caller, this.creates, input, represent, 201);
   }
 
   /** @throws {ItemNotFound} */
@@ -193,7 +196,7 @@ export class ItemsService implements OnModuleInit {
   ): Promise<Representation<ItemResponse>> {
     const { title, type, data: replacement } = content;
     const input = { ...change(caller, id, ifMatch), type, title, replacement };
-    return this.changed(caller, await this.updates.run(input), type);
+    return this.post(caller, this.updates, input, (row) => this.changed(caller, row, type));
   }
 
   /**
@@ -224,8 +227,30 @@ export class ItemsService implements OnModuleInit {
     ifMatch: VersionCondition | undefined,
   ): Promise<Representation<ItemResponse> | undefined> {
     const older = content && { title: content.title, type: content.type, data: content.data };
-    const row = await this.restores.run({ ...change(caller, id, ifMatch), ...older });
-    return row.role === null ? undefined : this.changed(caller, row, content?.type);
+    const input = { ...change(caller, id, ifMatch), ...older };
+    const represent = (row: WriteRow) =>
+      row.role === null ? undefined : this.changed(caller, row, content?.type);
+    return this.post(caller, this.restores, input, represent);
+  }
+
+  /**
+   * Writes for a request that may have come under an `Idempotency-Key`: then by itself, with its answer, and not combined
+   * with others.
+   * @param represent throws where nothing was written, or answers nothing
+   */
+  private async post<Input extends object, Answer extends Representation<ItemResponse> | undefined>(
+    caller: Caller,
+    writes: WriteCombiner<Input, WriteRow>,
+    input: Input,
+    represent: (row: WriteRow) => Answer,
+    status = 200,
+  ): Promise<Answer> {
+    if (!caller.claim) return represent(await writes.run(input));
+    const row = await writes.runAlone(this.transactions, input, async (manager, written) => {
+      const answer = represent(written);
+      if (answer) await this.kept.keep(manager, caller, answer, status);
+    });
+    return represent(row);
   }
 
   /** @param becomes the type that was asked for, if one was */

@@ -2,10 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor } from '../common/pagination.js';
 import { Forbidden } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
-import { PipelinedStatements } from '../database/pipelined-statements.js';
+import { PipelinedStatements, type StatementValue } from '../database/pipelined-statements.js';
+import { queryAsText } from '../database/text-rows.js';
+import { Transactions } from '../database/transactions.js';
 import { Announcements } from '../events/announcements.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import type { Caller } from '../workspaces/requires.js';
 import { WorkspaceNotFound } from '../workspaces/workspaces.errors.js';
 import { LIST_DEAD, RETRY_DEAD } from './lease-work.sql.js';
@@ -19,6 +22,12 @@ interface DeadRow {
   dead_at: string;
 }
 
+interface RetriedRow {
+  may: string;
+  items: string;
+  events: string | null;
+}
+
 /** The items on which the work was given up. */
 @Injectable()
 export class DeadItems {
@@ -26,6 +35,8 @@ export class DeadItems {
     private readonly statements: PipelinedStatements,
     private readonly announcements: Announcements,
     private readonly epoch: Epoch,
+    private readonly transactions: Transactions,
+    private readonly kept: KeptAnswers,
   ) {}
 
   /** @throws {WorkspaceNotFound} */
@@ -58,12 +69,31 @@ export class DeadItems {
     caller: Caller<'items:write'>,
     { items, workspaceId }: RetryRequest,
   ): Promise<Representation<RetriedItems>> {
-    const [row] = await this.statements.run<
-      { may: string; items: string; events: string | null } | undefined
-    >(RETRY_DEAD, [caller.id, items, workspaceId ?? null]);
-    if (!row) throw new WorkspaceNotFound();
-    if (row.may === 'false') throw new Forbidden();
-    this.announcements.announce(toEvents(row.events));
-    return new Representation(`{"items":${row.items}}`);
+    const values = [caller.id, items, workspaceId ?? null];
+    const row = caller.claim
+      ? await this.retryAndKeep(caller, values)
+      : (await this.statements.run<RetriedRow>(RETRY_DEAD, values))[0];
+    const answer = retried(row);
+    this.announcements.announce(toEvents(row?.events ?? null));
+    return answer;
   }
+
+  /** In a transaction of its own, with the answer for a repeat of the request. */
+  private retryAndKeep(
+    caller: Caller<'items:write'>,
+    values: readonly StatementValue[],
+  ): Promise<RetriedRow | undefined> {
+    return this.transactions.run(async (manager) => {
+      const [row] = await queryAsText<RetriedRow>(manager, RETRY_DEAD.text, values);
+      await this.kept.keep(manager, caller, retried(row), 200);
+      return row;
+    });
+  }
+}
+
+/** @throws {WorkspaceNotFound} @throws {Forbidden} */
+function retried(row: RetriedRow | undefined): Representation<RetriedItems> {
+  if (!row) throw new WorkspaceNotFound();
+  if (row.may === 'false') throw new Forbidden();
+  return new Representation(`{"items":${row.items}}`);
 }

@@ -2,6 +2,7 @@ import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { ApiBearerAuth, ApiBody, ApiOkResponse, ApiParam, ApiTags } from '@nestjs/swagger';
 import { Authenticated, CurrentPrincipal, type Principal } from '../common/access.js';
 import { OpenToAgents } from '../common/scopes.js';
+import { MayRunAgain } from '../idempotency/keeps-answer.js';
 import { HeartbeatRequest, HeartbeatResponse } from './heartbeats.dto.js';
 import { Heartbeats } from './heartbeats.js';
 
@@ -14,6 +15,7 @@ export class HeartbeatsController {
 
   /** The agent itself says that it is there: keeps its leases, and learns what it lost and when to come again. */
   @Post(':id/heartbeat')
+  @MayRunAgain()
   @OpenToAgents({ self: true })
   @HttpCode(200)
   @ApiParam({ name: 'id', description: 'UUID of the agent that calls.' })

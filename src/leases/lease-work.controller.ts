@@ -3,6 +3,7 @@ import { ApiBearerAuth, ApiBody, ApiConflictResponse, ApiOkResponse, ApiTags } f
 import { IdPipe } from '../common/identifiers.js';
 import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import { DeadItems } from './dead-items.js';
 import { LeaseTypes } from './lease-types.js';
@@ -43,6 +44,7 @@ export class LeaseWorkController {
 
   /** Has dead items tried again from the beginning. */
   @Post('dead/retry')
+  @KeepsAnswer()
   @Requires('items:write')
   @HttpCode(200)
   @ApiOkResponse({ type: RetriedItems })
@@ -67,6 +69,7 @@ export class LeaseWorkController {
 
   /** Takes a lease from its agent, which is told at once. The item is dead then, until somebody has it tried again. */
   @Post(':id/cancel')
+  @KeepsAnswer()
   @Requires('items:write')
   @HttpCode(200)
   @ApiBody({ type: CancelRequest, required: false })

@@ -55,6 +55,7 @@ export class LeasesController {
 
   /** Keeps a lease for longer. */
   @Post(':id/extend')
+  @KeepsAnswer()
   @HttpCode(200)
   @ApiBody({ type: ExtendRequest, required: false })
   @ApiOkResponse({ type: ExtendedLease })
@@ -69,6 +70,7 @@ export class LeasesController {
 
   /** The work is done; with a patch, the item is changed in the same transaction. */
   @Post(':id/complete')
+  @KeepsAnswer()
   @HttpCode(200)
   @ApiBody({ type: CompleteRequest, required: false })
   @ApiOkResponse({ type: EndedLease })
@@ -84,6 +86,7 @@ export class LeasesController {
 
   /** The work has failed; it is tried again later, unless it has been too often. */
   @Post(':id/fail')
+  @KeepsAnswer()
   @HttpCode(200)
   @ApiBody({ type: FailRequest, required: false })
   @ApiOkResponse({ type: EndedLease })
@@ -98,6 +101,7 @@ export class LeasesController {
 
   /** Gives the item back; anybody may claim it at once. */
   @Post(':id/release')
+  @KeepsAnswer()
   @HttpCode(200)
   @ApiOkResponse({ type: EndedLease })
   @ApiConflictResponse({ description: LOST })

@@ -6,16 +6,23 @@ import { Representation } from '../common/representation.js';
 import { TypeNotWritable, writableTypes } from '../common/scopes.js';
 import { assign, validated } from '../common/validation.pipe.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
+import { Transactions } from '../database/transactions.js';
 import { Announcements } from '../events/announcements.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
 import { WriteCombiner } from '../events/write-combiner.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import { UpdateItemRequest } from '../items/items.dto.js';
 import { LeaseLost } from '../items/items.errors.js';
 import { END_LEASES, type EndInput, EXTEND_LEASES, type ExtendInput } from './lease-changes.sql.js';
 import type { CancelRequest, EndedLease, ExtendedLease, FailRequest } from './leases.dto.js';
 import { AgentsOnly, LeaseNotFound } from './leases.errors.js';
 import { toEvents } from './leases.events.js';
+
+interface ExtendRow {
+  n: string;
+  expires_at: string | null;
+}
 
 interface EndRow {
   n: string;
@@ -31,13 +38,15 @@ interface EndRow {
 /** What becomes of leases. Each change is one statement that finds the lease as it is, or changes nothing. */
 @Injectable()
 export class LeasesService {
-  private readonly extensions: WriteCombiner<ExtendInput, { n: string; expires_at: string | null }>;
+  private readonly extensions: WriteCombiner<ExtendInput, ExtendRow>;
   private readonly ends: WriteCombiner<EndInput, EndRow>;
 
   constructor(
     statements: PipelinedStatements,
     announcements: Announcements,
     private readonly epoch: Epoch,
+    private readonly transactions: Transactions,
+    private readonly kept: KeptAnswers,
   ) {
     this.extensions = new WriteCombiner(statements, EXTEND_LEASES, () => undefined);
     this.ends = new WriteCombiner(statements, END_LEASES, (rows) =>
@@ -48,9 +57,11 @@ export class LeasesService {
   /** @throws {LeaseLost} if the caller does not hold it any more */
   async extend(caller: Principal, id: string, ttl: number): Promise<Representation<ExtendedLease>> {
     refusePeople(caller);
-    const { expires_at: expiresAt } = await this.extensions.run({ id, principal_id: caller.id, ttl });
-    if (expiresAt === null) throw new LeaseLost();
-    return Representation.of({ id, expiresAt });
+    const represent = ({ expires_at: expiresAt }: ExtendRow): Representation<ExtendedLease> => {
+      if (expiresAt === null) throw new LeaseLost();
+      return Representation.of({ id, expiresAt });
+    };
+    return this.post(caller, this.extensions, { id, principal_id: caller.id, ttl }, represent);
   }
 
   /**
@@ -65,7 +76,7 @@ export class LeasesService {
   ): Promise<Representation<EndedLease>> {
     refusePeople(caller);
     const change = patch && validated(assign(UpdateItemRequest, patch));
-    return this.end({
+    return this.end(caller, {
       ...ending(caller, id, 'completed'),
       ...(change && {
         item_event_id: newId(),
@@ -84,13 +95,13 @@ export class LeasesService {
     { reason = 'failed', retry = true }: FailRequest,
   ): Promise<Representation<EndedLease>> {
     refusePeople(caller);
-    return this.end({ ...ending(caller, id, 'failed'), reason, retry });
+    return this.end(caller, { ...ending(caller, id, 'failed'), reason, retry });
   }
 
   /** Gives the item back, for anybody to claim at once. It does not count as an attempt. @throws {LeaseLost} */
   release(caller: Principal, id: string): Promise<Representation<EndedLease>> {
     refusePeople(caller);
-    return this.end(ending(caller, id, 'released'));
+    return this.end(caller, ending(caller, id, 'released'));
   }
 
   /**
@@ -103,14 +114,31 @@ export class LeasesService {
     { reason = 'cancelled' }: CancelRequest,
   ): Promise<Representation<EndedLease>> {
     try {
-      return await this.end({ ...ending(caller, id, 'cancelled'), reason });
+      return await this.end(caller, { ...ending(caller, id, 'cancelled'), reason });
     } catch (error) {
       throw error instanceof LeaseLost ? new LeaseNotFound() : error;
     }
   }
 
-  private async end(input: EndInput): Promise<Representation<EndedLease>> {
-    const row = await this.ends.run(input);
+  private end(caller: Principal, input: EndInput): Promise<Representation<EndedLease>> {
+    return this.post(caller, this.ends, input, (row) => this.ended(row));
+  }
+
+  /** For a request that may have come under an `Idempotency-Key`: then by itself, with its answer. */
+  private async post<Input extends object, Row extends { n: string }, Answer>(
+    caller: Principal,
+    writes: WriteCombiner<Input, Row>,
+    input: Input,
+    represent: (row: Row) => Representation<Answer>,
+  ): Promise<Representation<Answer>> {
+    if (!caller.claim) return represent(await writes.run(input));
+    const row = await writes.runAlone(this.transactions, input, (manager, written) =>
+      this.kept.keep(manager, caller, represent(written), 200),
+    );
+    return represent(row);
+  }
+
+  private ended(row: EndRow): Representation<EndedLease> {
     if (row.work === null) {
       if (row.allowed === null) throw new LeaseLost();
       if (row.allowed === 'false') throw new Forbidden();

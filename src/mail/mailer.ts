@@ -11,6 +11,14 @@ const CONCURRENCY = 4;
 /** How long until each next try, in ms. */
 const PAUSES_MS = [500, 5_000, 30_000];
 
+/** The mail server does not keep up. */
+export class TooManyMailsWaiting extends Error {
+  constructor() {
+    super(`${CAPACITY} mails are waiting already; try again later`);
+    this.name = 'TooManyMailsWaiting';
+  }
+}
+
 /**
  * Sends mail in the background: a request neither waits for the mail server nor fails with it, so it takes the
  * same time whether there is somebody to write to or not. What is waiting lives in this process's memory: it is
@@ -39,9 +47,30 @@ export class Mailer implements OnApplicationShutdown {
       this.logger.error(`${CAPACITY} mails are waiting already: one is dropped`);
       return Promise.resolve();
     }
+    void this.begin(mail);
+    return Promise.resolve();
+  }
+
+  /**
+   * {@link send} for a job, which is done when the mail is out of our hands or given up.
+   * @param signal aborted when Atrium stops: what waits is then sent before it ends
+   * @throws {import('./mail.js').NotOneRecipient}
+   * @throws {TooManyMailsWaiting} to be tried again later
+   */
+  async sendNow(mail: Mail, signal: AbortSignal): Promise<void> {
+    if (!isOneRecipient(mail.to)) throw new NotOneRecipient();
+    if (this.pending.size >= CAPACITY) throw new TooManyMailsWaiting();
+    const stopping = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    await Promise.race([this.begin(mail), stopping]);
+  }
+
+  private begin(mail: Mail): Promise<void> {
     const delivery = this.deliver(mail).finally(() => this.pending.delete(delivery));
     this.pending.add(delivery);
-    return Promise.resolve();
+    return delivery;
   }
 
   /** Sends what is waiting, without pauses, for at most `DRAIN_TIMEOUT_MS`. */

@@ -12,6 +12,7 @@ import { Authenticated, CurrentPrincipal, type Principal, Public } from '../comm
 import { Client, type ClientInfo } from '../common/client-info.js';
 import { RateLimit } from '../common/rate-limit.js';
 import { RecentProof } from '../common/recent-proof.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { SessionTransport } from '../sessions/session-transport.interceptor.js';
 import { SessionResponse, SignInChallenge } from '../sessions/sessions.dto.js';
 import {
@@ -133,6 +134,7 @@ export class MfaController {
 
   /** Proves again who is behind the present session, for what answers `step_up_required`. */
   @Post('step-up')
+  @KeepsAnswer()
   @HttpCode(204)
   @ApiBearerAuth()
   @ApiNoContentResponse()

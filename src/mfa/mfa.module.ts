@@ -3,6 +3,7 @@ import { APP_GUARD } from '@nestjs/core';
 import { AccountsModule } from '../accounts/accounts.module.js';
 import { AuditModule } from '../audit/audit.module.js';
 import { DatabaseModule } from '../database/database.module.js';
+import { KeptAnswersModule } from '../idempotency/kept-answers.module.js';
 import { MailModule } from '../mail/mail.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { FactorProofs } from './factor-proofs.js';
@@ -20,7 +21,7 @@ import { TotpService } from './totp.service.js';
 
 /** Second factors, and the recent proof that sensitive changes ask for. To be named after the rate limits. */
 @Module({
-  imports: [DatabaseModule, AuditModule, MailModule, AccountsModule, SessionsModule],
+  imports: [DatabaseModule, AuditModule, KeptAnswersModule, MailModule, AccountsModule, SessionsModule],
   controllers: [MfaController, PasskeysController, PasskeySignInController],
   providers: [
     FactorProofs,

@@ -5,8 +5,10 @@ import { AuditTrail } from '../audit/audit-trail.js';
 import type { Principal } from '../common/access.js';
 import type { ClientInfo } from '../common/client-info.js';
 import type { RecentProofRule } from '../common/recent-proof.js';
+import { Representation } from '../common/representation.js';
 import { AtriumConfig } from '../config/config.js';
 import { Transactions } from '../database/transactions.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { FactorProofs } from './factor-proofs.js';
 import type { StepUpRequest } from './mfa.dto.js';
@@ -34,6 +36,7 @@ export class StepUpService {
     private readonly proofs: FactorProofs,
     private readonly assertions: PasskeyAssertions,
     private readonly audit: AuditTrail,
+    private readonly kept: KeptAnswers,
     private readonly config: AtriumConfig,
   ) {}
 
@@ -92,6 +95,7 @@ export class StepUpService {
       },
       manager,
     );
+    await this.kept.keep(manager, principal, Representation.empty(), 204);
   }
 
   private async standing({ id, sessionId }: Principal): Promise<Standing> {

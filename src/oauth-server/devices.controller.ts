@@ -10,6 +10,7 @@ import { AgentResponse } from '../agents/agents.dto.js';
 import { Authenticated, CurrentPrincipal, type Principal } from '../common/access.js';
 import { Client, type ClientInfo } from '../common/client-info.js';
 import type { Representation } from '../common/representation.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import { ApproveDeviceRequest, DeviceResponse } from './devices.dto.js';
 import { DevicesService } from './devices.service.js';
@@ -35,6 +36,7 @@ export class DevicesController {
 
   /** Makes the machine an agent of a workspace. */
   @Post('approve')
+  @KeepsAnswer()
   @Requires('agents:manage')
   @HttpCode(200)
   @ApiOkResponse({ type: AgentResponse })
@@ -49,6 +51,7 @@ export class DevicesController {
 
   /** Says no to the machine. */
   @Post('deny')
+  @KeepsAnswer()
   @Authenticated()
   @HttpCode(204)
   @ApiNoContentResponse()

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import { AgentDevices } from '../agents/agent-devices.js';
-import { type AgentResponse, toAgentResponse } from '../agents/agents.dto.js';
+import { type AgentResponse, type AgentRow, toAgentResponse } from '../agents/agents.dto.js';
 import { AGENT_CREATED, agentEvent } from '../agents/agents.events.js';
 import { AgentsService } from '../agents/agents.service.js';
 import { personalWorkspace } from '../agents/personal-workspace.js';
@@ -10,9 +11,10 @@ import type { ClientInfo } from '../common/client-info.js';
 import { Representation } from '../common/representation.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { Transactions } from '../database/transactions.js';
-import { AppendingTransactions } from '../events/appending-transactions.js';
+import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import { PasswordAttempts } from '../rate-limits/password-attempts.js';
 import type { Caller } from '../workspaces/requires.js';
 import { lockWorkspace } from '../workspaces/workspace-lock.js';
@@ -37,6 +39,7 @@ export class DevicesService {
     private readonly attempts: PasswordAttempts,
     private readonly audit: AuditTrail,
     private readonly epoch: Epoch,
+    private readonly kept: KeptAnswers,
   ) {}
 
   /**
@@ -65,33 +68,35 @@ export class DevicesService {
     { workspaceId: named, ...chosen }: ApproveDeviceRequest,
     client: ClientInfo,
   ): Promise<Representation<AgentResponse>> {
-    return this.guarded(caller, client, async () => {
-      const code = normalised(userCode);
-      const { answer: row, events } = await this.appending.run(async (manager) => {
-        const wanted = named ?? (await personalWorkspace(manager, caller.id));
-        const workspace = await lockWorkspace(manager, caller, wanted);
-        const [waiting] = await manager.query<DeviceRow[]>(LOCK, [code]);
-        if (!waiting) throw new DeviceNotFound();
-        const { name, kind, scopes } = toDeviceResponse(waiting);
-        const described = {
-          name: chosen.name ?? name,
-          kind: chosen.kind ?? kind,
-          scopes: chosen.scopes ?? scopes,
-          labels: chosen.labels,
-        };
-        const agent = await this.agents.add(manager, workspace.id, caller.id, described, client);
-        const credentialId = await this.devices.add(manager, agent.id, caller.id);
-        await manager.query(APPROVE, [code, credentialId]);
-        const detail = { agentId: agent.id, credentialId, address: waiting.address };
-        const entry = { client, workspaceId: workspace.id, principalId: caller.id, detail };
-        await this.audit.record({ action: 'device.approved', ...entry }, manager);
-        return { answer: agent, events: [agentEvent(AGENT_CREATED, caller.id, agent)] };
-      });
-      return Representation.of(toAgentResponse(row), {
+    const code = normalised(userCode);
+    const work = async (manager: EntityManager) => {
+      const wanted = named ?? (await personalWorkspace(manager, caller.id));
+      const workspace = await lockWorkspace(manager, caller, wanted);
+      const [waiting] = await manager.query<DeviceRow[]>(LOCK, [code]);
+      if (!waiting) throw new DeviceNotFound();
+      const { name, kind, scopes } = toDeviceResponse(waiting);
+      const described = {
+        name: chosen.name ?? name,
+        kind: chosen.kind ?? kind,
+        scopes: chosen.scopes ?? scopes,
+        labels: chosen.labels,
+      };
+      const agent = await this.agents.add(manager, workspace.id, caller.id, described, client);
+      const credentialId = await this.devices.add(manager, agent.id, caller.id);
+      await manager.query(APPROVE, [code, credentialId]);
+      const detail = { agentId: agent.id, credentialId, address: waiting.address };
+      const entry = { client, workspaceId: workspace.id, principalId: caller.id, detail };
+      await this.audit.record({ action: 'device.approved', ...entry }, manager);
+      return { answer: agent, events: [agentEvent(AGENT_CREATED, caller.id, agent)] };
+    };
+    const represent = ({ answer: row, events }: Appended<AgentRow>) =>
+      Representation.of(toAgentResponse(row), {
         version: Number(row.version),
         cursor: formatCursor(this.epoch.current, events[0].seq),
       });
-    });
+    return this.guarded(caller, client, async () =>
+      represent(await this.appending.run(work, this.kept.last(caller, represent, 200))),
+    );
   }
 
   /** Says no: the machine is told so, and the code is good no more. @throws as {@link read} */
@@ -102,6 +107,7 @@ export class DevicesService {
         if (denied.length === 0) throw new DeviceNotFound();
         const entry = { client, userId: principal.id, principalId: principal.id };
         await this.audit.record({ action: 'device.denied', ...entry }, manager);
+        await this.kept.keep(manager, principal, Representation.empty(), 204);
       }),
     );
   }

@@ -3,6 +3,7 @@ import { AgentsModule } from '../agents/agents.module.js';
 import { AuditModule } from '../audit/audit.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
+import { KeptAnswersModule } from '../idempotency/kept-answers.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { ClientAuthentication } from './client-authentication.js';
 import { DeviceCodes } from './device-codes.service.js';
@@ -16,7 +17,7 @@ import { TokensService } from './tokens.service.js';
 
 /** The token server of agents (OAuth 2.0). */
 @Module({
-  imports: [AgentsModule, AuditModule, DatabaseModule, EventsModule, SessionsModule],
+  imports: [AgentsModule, AuditModule, DatabaseModule, EventsModule, KeptAnswersModule, SessionsModule],
   controllers: [DevicePageController, DevicesController, MetadataController, TokensController],
   providers: [ClientAuthentication, DeviceCodes, DevicesService, TokenInspection, TokensService],
 })

@@ -17,6 +17,7 @@ import { Client, type ClientInfo } from '../common/client-info.js';
 import type { Representation } from '../common/representation.js';
 import { RateLimit } from '../common/rate-limit.js';
 import { RecentProof } from '../common/recent-proof.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { MySessionsService } from './my-sessions.service.js';
 import { RefreshCookie, SessionCookieGuard } from './session-cookie.guard.js';
 import type { SessionEnded } from './session-ended.js';
@@ -142,6 +143,7 @@ export class AuthController {
 
   /** Changes the password and, unless told otherwise, ends every session but this one. */
   @Post('change-password')
+  @KeepsAnswer()
   @Authenticated()
   @RecentProof({ bringsPassword: true })
   @RateLimit('sign-in')

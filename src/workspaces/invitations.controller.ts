@@ -30,6 +30,7 @@ export class InvitationsController {
 
   /** Invites somebody by mail. Inviting an address again replaces the invitation. */
   @Post('workspaces/:id/invitations')
+  @KeepsAnswer()
   @Requires('members:manage')
   @ApiCreatedResponse({ type: InvitationResponse })
   invite(
@@ -37,7 +38,7 @@ export class InvitationsController {
     @Param('id', IdPipe) id: string,
     @Body() body: InviteRequest,
     @Client() client: ClientInfo,
-  ): Promise<InvitationResponse> {
+  ): Promise<Representation<InvitationResponse>> {
     return this.invitations.invite(caller, id, body, client);
   }
 

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { createHash, randomBytes } from 'node:crypto';
 import { type EntityManager, In } from 'typeorm';
 import { normaliseEmail } from '../accounts/email.js';
 import { AuditTrail } from '../audit/audit-trail.js';
@@ -14,9 +13,8 @@ import { type Appended, AppendingTransactions } from '../events/appending-transa
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
 import { KeptAnswers } from '../idempotency/kept-answers.js';
-import { Mailer } from '../mail/mailer.js';
-import { PublicLinks } from '../mail/public-links.js';
 import { Invitation } from './invitation.entity.js';
+import { hashOf, InvitationMails } from './invitation-mails.js';
 import {
   type InvitationList,
   type InvitationResponse,
@@ -45,8 +43,6 @@ const TTL_SECONDS = 7 * 86_400;
 /** Per workspace. */
 const MAX_INVITATIONS = 100;
 const MAX_MEMBERS = 1_000;
-/** A page of the web app, which takes the token from its fragment. */
-const ACCEPT_PAGE = '/accept-invitation';
 
 /** Membership by e-mail: a token that is good once, for a week, and for the invited address alone. */
 @Injectable()
@@ -57,8 +53,7 @@ export class InvitationsService {
     private readonly appending: AppendingTransactions,
     private readonly epoch: Epoch,
     private readonly kept: KeptAnswers,
-    private readonly mailer: Mailer,
-    private readonly links: PublicLinks,
+    private readonly mails: InvitationMails,
     private readonly audit: AuditTrail,
   ) {}
 
@@ -74,11 +69,10 @@ export class InvitationsService {
     workspaceId: string,
     request: InviteRequest,
     client: ClientInfo,
-  ): Promise<InvitationResponse> {
+  ): Promise<Representation<InvitationResponse>> {
     const { role } = request;
     const email = normaliseEmail(request.email);
-    const token = randomBytes(32).toString('base64url');
-    const { row, workspace } = await this.transactions.run(async (manager) => {
+    return this.transactions.run(async (manager) => {
       const workspace = await lockWorkspace(manager, caller, workspaceId);
       requireOwnersManager(workspace, role);
       if ((await manager.query<unknown[]>(sql.IS_MEMBER, [workspaceId, email])).length > 0)
@@ -88,21 +82,16 @@ export class InvitationsService {
       if ((await manager.countBy(Invitation, { workspaceId })) >= MAX_INVITATIONS)
         throw new TooMany('invitations', MAX_INVITATIONS);
       await requireRoom(manager, workspaceId);
-      const values = [newId(), workspaceId, email, role, hashOf(token), caller.id, TTL_SECONDS];
+      const id = newId();
+      const token = hashOf(this.mails.tokenOf(id));
+      const values = [id, workspaceId, email, role, token, caller.id, TTL_SECONDS];
       const [row] = await manager.query<InvitationRow[]>(sql.INSERT, values);
       await this.record('invitation.created', caller, workspaceId, { email, role }, client, manager);
-      return { row, workspace };
+      await this.mails.enqueue(manager, id);
+      const answer = Representation.of(toInvitationResponse(row));
+      await this.kept.keep(manager, caller, answer);
+      return answer;
     });
-    await this.mailer.send({
-      to: email,
-      subject: `You are invited to ${workspace.name}`,
-      text:
-        `You are invited to the workspace "${workspace.name}", as ${role}.\n\n` +
-        `Sign in with this address, or register it, and accept within seven days:\n\n` +
-        `${this.links.withToken(ACCEPT_PAGE, token)}\n\n` +
-        `If you do not know what this is about, ignore this mail: nothing happens then.\n`,
-    });
-    return toInvitationResponse(row);
   }
 
   /**
@@ -219,5 +208,3 @@ async function requireRoom(manager: EntityManager, workspaceId: string): Promise
   if ((await manager.countBy(Membership, { workspaceId, role: In([...ROLES]) })) >= MAX_MEMBERS)
     throw new TooMany('members', MAX_MEMBERS);
 }
-
-const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();

@@ -1,3 +1,4 @@
+import type { Statement } from '../database/pipelined-statements.js';
 import type { InvitationRow } from './invitations.dto.js';
 import { workspaceList } from './workspace-list.js';
 
@@ -24,6 +25,14 @@ export const DELETE = `DELETE FROM invitations WHERE id = $1`;
 export const INSERT = `INSERT INTO invitations AS i (id, workspace_id, email, role, token_hash, invited_by, expires_at)
   VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))
   RETURNING ${INVITATION}`;
+
+/** What its mail says, of an open invitation that has this token now. */
+export const INVITED: Statement = {
+  name: 'invitations.invited',
+  text: `UPDATE invitations i SET token_hash = $2 FROM workspaces w
+    WHERE i.id = $1 AND i.expires_at > now() AND w.id = i.workspace_id
+    RETURNING i.email, i.role, w.name AS workspace`,
+};
 
 export const WORKSPACE_OF = `SELECT workspace_id FROM invitations WHERE token_hash = $1`;
 

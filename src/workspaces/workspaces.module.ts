@@ -4,8 +4,10 @@ import { AuditModule } from '../audit/audit.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { IdempotencyModule } from '../idempotency/idempotency.module.js';
+import { JobsModule } from '../jobs/jobs.module.js';
 import { MailModule } from '../mail/mail.module.js';
 import { AccountDepartures } from './account-departures.js';
+import { InvitationMails } from './invitation-mails.js';
 import { InvitationsController } from './invitations.controller.js';
 import { InvitationsService } from './invitations.service.js';
 import { MembersController } from './members.controller.js';
@@ -20,7 +22,15 @@ import { WorkspacesService } from './workspaces.service.js';
 
 /** Tenancy and membership. */
 @Module({
-  imports: [DatabaseModule, AccountsModule, AuditModule, EventsModule, IdempotencyModule, MailModule],
+  imports: [
+    DatabaseModule,
+    AccountsModule,
+    AuditModule,
+    EventsModule,
+    IdempotencyModule,
+    JobsModule,
+    MailModule,
+  ],
   controllers: [WorkspacesController, MembersController, InvitationsController, WorkspaceAuditController],
   providers: [
     AccountDepartures,
@@ -29,6 +39,7 @@ import { WorkspacesService } from './workspaces.service.js';
     MembershipEndings,
     WorkspacesService,
     MembersService,
+    InvitationMails,
     InvitationsService,
     WorkspaceAuditService,
   ],

@@ -4,7 +4,7 @@ import { MetadataScanner, ModulesContainer, Reflector } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { ACCESS, type Access } from '../../src/common/access.js';
 import { AGENT_ACCESS, type AgentAccess } from '../../src/common/scopes.js';
-import { keepsAnswer } from '../../src/idempotency/keeps-answer.js';
+import { keepsAnswer, mayRunAgain } from '../../src/idempotency/keeps-answer.js';
 
 /** A handler of some controller. */
 export interface Route {
@@ -18,6 +18,8 @@ export interface Route {
   readonly handler: string;
   /** Whether its answer is kept with what it does, for a repeat. */
   readonly keepsAnswer: boolean;
+  /** Whether one that was cut off is run again. */
+  readonly mayRunAgain: boolean;
   /** Whether nobody may keep its answer. */
   readonly noStore: boolean;
 }
@@ -49,6 +51,7 @@ export function routesOf(app: NestExpressApplication): Route[] {
           agents,
           handler: `${metatype.name}.${name}`,
           keepsAnswer: keepsAnswer(handler),
+          mayRunAgain: mayRunAgain(handler),
           noStore: headersOf(handler).some(({ value }) => value === 'no-store'),
         })),
       );
