@@ -9,6 +9,7 @@ import {
   ApiUnprocessableEntityResponse,
   getSchemaPath,
 } from '@nestjs/swagger';
+import { Client, type ClientInfo } from '../common/client-info.js';
 import { OpenToAgents } from '../common/scopes.js';
 import type { Streamed } from '../common/streamed.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
@@ -44,7 +45,8 @@ export class ItemExportController {
   export(
     @CurrentCaller() caller: Caller<'items:read'>,
     @ItemExportParameters() query: ItemExportQuery,
+    @Client() client: ClientInfo,
   ): Promise<Streamed<ItemResponse>> {
-    return this.exports.start(caller, query);
+    return this.exports.start(caller, query, client);
   }
 }

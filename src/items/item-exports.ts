@@ -1,4 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import { AuditTrail } from '../audit/audit-trail.js';
+import type { ClientInfo } from '../common/client-info.js';
 import { Streamed } from '../common/streamed.js';
 import { ReadTooSlowError } from '../database/bounded-reads.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
@@ -42,15 +44,20 @@ export class ItemExports {
     private readonly reads: SnapshotReads,
     private readonly statements: PipelinedStatements,
     private readonly epoch: Epoch,
+    private readonly audit: AuditTrail,
   ) {}
 
   /**
-   * Begins an export. Whoever loses the membership meanwhile gets no further piece.
+   * Begins an export; the audit trail keeps who did. Whoever loses the membership meanwhile gets no further piece.
    * @throws {ItemWorkspaceNotFound}
    * @throws {ListTooSlow} it took too long to find its first items
    * @throws {TooManyExports}
    */
-  async start(caller: Caller<'items:read'>, query: ItemExportQuery): Promise<Streamed<ItemResponse>> {
+  async start(
+    caller: Caller<'items:read'>,
+    query: ItemExportQuery,
+    client: ClientInfo,
+  ): Promise<Streamed<ItemResponse>> {
     const release = this.take(caller.id);
     const stalled = new AbortController();
     const stall = setTimeout(() => stalled.abort(new ExportCut()), STALL_MS).unref();
@@ -73,6 +80,8 @@ export class ItemExports {
       const { text, values } = exportStatement(caller.id, workspace, list, fields);
       await snapshot.query(text, values);
       const first = await nextPiece(snapshot, query, fields, 10);
+      const entry = { client, workspaceId: found.id, principalId: caller.id, detail: { format } };
+      await this.audit.record({ action: 'items.exported', ...entry });
       const pieces = this.pieces(caller, found.id, snapshot, query, fields, first, stall);
       const cursor = formatCursor(this.epoch.current, Number(found.head));
       return new Streamed(pieces, { ...as(format), cursor }, end, stalled.signal);

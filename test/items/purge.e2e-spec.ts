@@ -153,6 +153,10 @@ describe('An admin', () => {
     expect((await ada.http.get(`${pathOf(item)}/history`)).status).toBe(404);
     expect((await purge(item)).status).toBe(404);
     await until('its history is gone', async () => (await archived(item)) === 0);
+    const audit = await ada.http.get<PageAnswer<object>>(`/v1/workspaces/${ada.workspaceId}/audit`);
+    expect(audit.body.data.slice(0, 1)).toMatchObject([
+      { action: 'item.purged', principalId: ada.user.id, detail: { itemId: item.id, version: 3 } },
+    ]);
   });
 
   it('alone may, of what is in the trash, under If-Match where the workspace wants it', async () => {
