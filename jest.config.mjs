@@ -53,5 +53,5 @@ export default {
   // Of two cores, one would idle while a test waits for PostgreSQL or a process.
   maxWorkers: 4,
   // A new one costs as much as ten files, most of which keep some 35 MB.
-  workerIdleMemoryLimit: '1GB',
+  workerIdleMemoryLimit: '2GB',
 };
