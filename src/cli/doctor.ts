@@ -7,6 +7,7 @@ import { CONNECT_TIMEOUT_MS } from '../database/session-options.js';
 import { pendingMigrations } from '../database/migrator.js';
 import { failed, type Finding, type Judged, ok, warning } from './finding.js';
 import { checkPooler } from './pooler-check.js';
+import { checkReplica } from './replica-check.js';
 
 /** Of the clocks of this machine and of the database. */
 const MOST_SKEW_MS = 2_000;
@@ -36,6 +37,7 @@ export class Doctor {
       clock: () => this.clock(),
       connections: () => this.connections(),
       pooler: () => checkPooler(this.url, this.config),
+      replica: () => checkReplica(this.database, this.config.database),
       listening: () => this.listening(),
       'long transactions': () => this.longTransactions(),
       'failed jobs': () => this.failedJobs(),

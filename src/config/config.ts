@@ -23,6 +23,8 @@ export class AtriumConfig {
     readonly url: string | undefined;
     /** Past a pooler, for the connection that listens, and for migrations; `undefined`: the same as `url`. */
     readonly directUrl: string | undefined;
+    /** A streaming replica that may read lists and exports; `undefined`: there is none. */
+    readonly readUrl: string | undefined;
     /** Whether `url` is a pooler that lends connections for a transaction at a time. */
     readonly pooled: boolean;
     /** Whether statements are prepared under names. */
@@ -139,6 +141,7 @@ export class AtriumConfig {
     this.database = {
       url: env.DATABASE_URL,
       directUrl: env.DATABASE_DIRECT_URL,
+      readUrl: env.READ_DATABASE_URL,
       pooled: env.DATABASE_POOLER === 'transaction',
       named: env.DATABASE_NAMED_STATEMENTS ?? env.DATABASE_POOLER === 'off',
       poolSize: env.DATABASE_POOL_SIZE,

@@ -78,6 +78,11 @@ export class Environment {
   @Matches(/^postgres(ql)?:\/\/\S+$/, { message: 'must look like postgresql://user:password@host:5432/name' })
   DATABASE_DIRECT_URL?: string;
 
+  /** A streaming replica, for lists and exports: as fresh as ever, or done by the primary. */
+  @IsOptional()
+  @Matches(/^postgres(ql)?:\/\/\S+$/, { message: 'must look like postgresql://user:password@host:5432/name' })
+  READ_DATABASE_URL?: string;
+
   /** What stands before PostgreSQL at DATABASE_URL: `transaction` is PgBouncer, or another pooler, in that mode. */
   @IsIn(['off', 'transaction'], { message: 'must be off or transaction' })
   DATABASE_POOLER: 'off' | 'transaction' = 'off';

@@ -10,6 +10,7 @@ const SECRETS = new Set([
   'FACTOR_SECRET',
   'DATABASE_URL',
   'DATABASE_DIRECT_URL',
+  'READ_DATABASE_URL',
   'REDIS_URL',
   'SMTP_URL',
 ]);

@@ -11,12 +11,17 @@ import { type DatabaseAddress, localSettings, type SessionBounds, sessionConfig 
 export interface SnapshotReadOptions extends DatabaseAddress {
   /** How long one statement may take. */
   readonly timeoutMs: number;
+  /** How many may be open at once; four unless told otherwise. */
+  readonly most?: number;
+  /** What `pg_stat_activity` shows. */
+  readonly name?: string;
 }
 
-/** How many may be open at once. */
 const SNAPSHOTS = 4;
 /** How long one may wait for whoever reads it: while it is open, the database keeps what is deleted meanwhile. */
 const STALL_MS = 30_000;
+/** How long a connection may take to end a snapshot, before it counts as dead. */
+const CLOSING_MS = 5_000;
 const AS_TEXT: CustomTypesConfig = { getTypeParser: () => (value: unknown) => value };
 
 /** For reads of more than fits into memory: all of them see the database as it was at one moment. */
@@ -25,19 +30,21 @@ export class SnapshotReads implements OnApplicationShutdown {
   private readonly logger = new Logger(SnapshotReads.name);
   private readonly pool: Pool;
   private readonly bounds: SessionBounds;
+  private readonly most: number;
   private open = 0;
   private closing: Promise<void> | undefined;
 
   constructor(private readonly options: SnapshotReadOptions) {
+    this.most = options.most ?? SNAPSHOTS;
     this.bounds = {
-      name: 'atrium snapshots',
+      name: options.name ?? 'atrium snapshots',
       statementTimeoutMs: options.timeoutMs,
       idleInTransactionTimeoutMs: STALL_MS,
       settings: { jit: 'off' },
     };
     this.pool = new Pool({
       ...sessionConfig(options, this.bounds),
-      max: SNAPSHOTS,
+      max: this.most,
       connectionTimeoutMillis: POOL_WAIT_MS,
       types: AS_TEXT,
     });
@@ -52,11 +59,11 @@ export class SnapshotReads implements OnApplicationShutdown {
 
   /**
    * Opens one, to be closed in any case.
-   * @throws {DatabaseBusyError} four are open
+   * @throws {DatabaseBusyError} as many are open as may be
    * @throws {DatabaseUnavailableError}
    */
   async begin(): Promise<Snapshot> {
-    if (this.open >= SNAPSHOTS) throw new DatabaseBusyError(SNAPSHOTS);
+    if (this.open >= this.most) throw new DatabaseBusyError(this.most);
     this.open++;
     const snapshot = new Snapshot(await this.connect(), this.options.timeoutMs, () => this.open--);
     try {
@@ -86,6 +93,7 @@ export class SnapshotReads implements OnApplicationShutdown {
 /** The database as it was at one moment. Columns come as PostgreSQL's text or null, times in UTC. */
 export class Snapshot {
   private closed = false;
+  private released = false;
   private failed = false;
   private readonly fail = (): void => void (this.failed = true);
 
@@ -125,13 +133,29 @@ export class Snapshot {
     return this.run<Row>(fetch);
   }
 
+  /** Lets go of a connection that may never answer again, and closes it. Safe to call twice. */
+  abandon(): void {
+    this.closed = true;
+    this.release(true);
+  }
+
   /** Safe to call twice. */
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    const impatience = setTimeout(() => this.release(true), CLOSING_MS).unref();
     if (!this.failed) await this.client.query('ROLLBACK').catch(this.fail);
+    clearTimeout(impatience);
+    this.release(this.failed);
+  }
+
+  private release(broken: boolean): void {
+    if (this.released) return;
+    this.released = true;
     this.client.off('error', this.fail);
-    this.client.release(this.failed);
+    // Of what is closed while it waits for an answer, nobody else hears.
+    if (broken) this.client.on('error', () => undefined);
+    this.client.release(broken);
     this.done();
   }
 }

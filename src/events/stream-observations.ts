@@ -13,3 +13,8 @@ export const eventsHandedOn = new Observation<{
   /** When the newest of them was written, by the database's clock, in milliseconds since the Unix epoch. */
   readonly writtenAt: number;
 }>('atrium.events.handed-on');
+
+/** Told when a read was about to be done by the replica: that it was, or why not. */
+export const replicaAsked = new Observation<{
+  readonly outcome: 'used' | 'behind' | 'away';
+}>('atrium.replica.asked');

@@ -7,6 +7,7 @@ import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { type Snapshot, SnapshotReads } from '../database/snapshot-reads.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import { ReadReplica } from '../events/read-replica.js';
 import type { Caller } from '../workspaces/requires.js';
 import { CSV_COLUMNS, csvHeader, toCsv } from './item-csv.js';
 import type { ItemExportQuery, ItemFormat } from './item-export.query.js';
@@ -45,6 +46,7 @@ export class ItemExports {
     private readonly statements: PipelinedStatements,
     private readonly epoch: Epoch,
     private readonly audit: AuditTrail,
+    private readonly replica: ReadReplica,
   ) {}
 
   /**
@@ -68,11 +70,12 @@ export class ItemExports {
       await snapshot?.close();
     };
     try {
-      snapshot = await this.reads.begin();
       const { format, list } = query;
+      const asked = [caller.id, list.workspaceId ?? caller.agent?.workspaceId ?? null];
+      snapshot = (await this.beginElsewhere(asked)) ?? (await this.reads.begin());
       const [found] = await snapshot.run<{ id: string; languages: string; head: string }>(
         EXPORTED_WORKSPACE,
-        [caller.id, list.workspaceId ?? caller.agent?.workspaceId ?? null],
+        asked,
       );
       if (!found) throw new ItemWorkspaceNotFound();
       const workspace = { id: found.id, languages: found.languages.split(',') };
@@ -90,6 +93,14 @@ export class ItemExports {
       if (error instanceof ReadTooSlowError) throw new ListTooSlow(error.limitMs, error);
       throw error;
     }
+  }
+
+  /** A snapshot of the replica, if it has everything that there is. */
+  private async beginElsewhere(asked: readonly (string | null)[]): Promise<Snapshot | undefined> {
+    if (!this.replica.isThere) return undefined;
+    const [found] = await this.statements.run<{ id: string }>(LISTED_WORKSPACE, asked);
+    if (!found) throw new ItemWorkspaceNotFound();
+    return this.replica.begin(found.id);
   }
 
   private async *pieces(

@@ -4,6 +4,7 @@ import { BoundedReads, ReadTooSlowError } from '../database/bounded-reads.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import { ReadReplica } from '../events/read-replica.js';
 import type { Caller } from '../workspaces/requires.js';
 import { ItemCursors, type ListPosition } from './item-cursors.js';
 import { type ListedItemRow, toListedItem } from './item-list.answer.js';
@@ -37,6 +38,7 @@ export class ItemLists {
     private readonly reads: BoundedReads,
     private readonly cursors: ItemCursors,
     private readonly epoch: Epoch,
+    private readonly replica: ReadReplica,
   ) {}
 
   /**
@@ -89,7 +91,8 @@ export class ItemLists {
     const [found] = await this.statements.run<{ id: string; languages: string }>(LISTED_WORKSPACE, values);
     if (!found) throw new ItemWorkspaceNotFound();
     const workspace = { id: found.id, languages: found.languages.split(',') };
-    const rows = await this.read<PageRow>(listStatement(caller.id, workspace, query, position));
+    const statement = listStatement(caller.id, workspace, query, position);
+    const rows = (await this.readElsewhere(workspace, statement)) ?? (await this.read<PageRow>(statement));
     const [first] = rows;
     const total =
       query.count === 'estimated'
@@ -112,6 +115,20 @@ export class ItemLists {
     const [row] = await this.read<{ 'QUERY PLAN': string }>(estimateStatement(workspace, query));
     const [{ Plan: plan }] = JSON.parse(row['QUERY PLAN']) as [{ Plan: { 'Plan Rows': number } }];
     return Math.max(plan['Plan Rows'], seen);
+  }
+
+  /** By the replica, if it has everything that there is; whoever is no member there is asked for here. */
+  private async readElsewhere(
+    { id }: ListedWorkspace,
+    { text, values }: BuiltStatement,
+  ): Promise<PageRow[] | undefined> {
+    try {
+      const rows = await this.replica.read(id, (snapshot) => snapshot.run<PageRow>(text, values));
+      return rows && rows.length > 0 ? rows : undefined;
+    } catch (error) {
+      if (error instanceof ReadTooSlowError) throw new ListTooSlow(error.limitMs, error);
+      throw error;
+    }
   }
 
   private async read<Row extends object>({ text, values }: BuiltStatement): Promise<Row[]> {

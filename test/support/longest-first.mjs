@@ -17,6 +17,8 @@ const LONGEST = [
   'test/items/list-pages.e2e-spec.ts',
   'test/redis/rate-limits.e2e-spec.ts',
   'test/redis/bus.e2e-spec.ts',
+  'test/pooler/transaction-pooling.e2e-spec.ts',
+  'test/database/read-replica.e2e-spec.ts',
   'test/mfa/passkeys.e2e-spec.ts',
   'test/architecture/import-rules.spec.ts',
   'test/rooms/recovery.e2e-spec.ts',

@@ -2,7 +2,7 @@ import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { Bus } from '../../bus/bus.js';
 import { Lifecycle } from '../../common/lifecycle.js';
-import { eventsHandedOn, writesCombined } from '../../events/stream-observations.js';
+import { eventsHandedOn, replicaAsked, writesCombined } from '../../events/stream-observations.js';
 import { StreamTail } from '../../events/stream-tail.js';
 import { jobGivenUp, jobRan } from '../../jobs/job-observations.js';
 import { CloseCode } from '../../rooms/close-codes.js';
@@ -118,7 +118,14 @@ export class LiveMetrics implements OnApplicationShutdown {
       buckets: RUN_SECONDS,
       registers: [registry],
     });
+    const replica = new Counter({
+      name: 'atrium_replica_reads_total',
+      help: 'Lists and exports that the replica was to do: that it did, or why the primary did them.',
+      labelNames: ['outcome'] as const,
+      registers: [registry],
+    });
     this.endings.push(
+      replicaAsked.listen((told) => replica.inc(told)),
       eventsHandedOn.listen(({ writtenAt }) => lag.observe(Math.max(0, Date.now() - writtenAt) / 1_000)),
       writesCombined.listen(({ statement, size }) => sizes.observe({ statement }, size)),
       jobRan.listen(({ queue, outcome, durationMs }) => runs.observe({ queue, outcome }, durationMs / 1_000)),
