@@ -19,6 +19,7 @@ import { HealthModule } from './observability/health/health.module.js';
 import { LoggingModule } from './observability/logging/logging.module.js';
 import { ManagementModule } from './observability/management/management.module.js';
 import { MetricsModule } from './observability/metrics/metrics.module.js';
+import { TracingModule } from './observability/tracing/tracing.module.js';
 import { RateLimitsModule } from './rate-limits/rate-limits.module.js';
 import { OAuthServerModule } from './oauth-server/oauth-server.module.js';
 import { OAuthModule } from './oauth/oauth.module.js';
@@ -57,6 +58,7 @@ export class AppModule {
         HealthModule,
         LoggingModule,
         MetricsModule,
+        TracingModule,
         ManagementModule,
       ],
     };

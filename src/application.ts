@@ -19,7 +19,7 @@ import { databaseProblem } from './database/database-problem.js';
 import { IMPORT_BODIES } from './items/item-import-bodies.js';
 import { TAKES_JSON_PATCH } from './items/item-patches.js';
 import { logsOf } from './observability/logging/logs.js';
-import { logBrokenRequest, requestLog } from './observability/logging/request-log.js';
+import { logBrokenRequest, requestLog, type RequestTraced } from './observability/logging/request-log.js';
 import { Metrics } from './observability/metrics/metrics.js';
 import { TAKES_FORM } from './oauth-server/oauth-request.js';
 import { RoomsAdapter } from './rooms/rooms.adapter.js';
@@ -51,6 +51,7 @@ export async function createApplication(
   root: DynamicModule = AppModule.register(config),
 ): Promise<NestExpressApplication> {
   const logs = logsOf(config);
+  const traced = await recordRequests(config);
   const app = await NestFactory.create<NestExpressApplication>(
     root,
     new AtriumHttpAdapter(config.http.headersTimeoutMs),
@@ -71,7 +72,7 @@ export async function createApplication(
   });
   app.use(requestId);
   const { http: counted } = app.get(Metrics);
-  app.use(requestLog(logs, counted && ((...ended) => counted.ended(...ended))));
+  app.use(requestLog(logs, { traced, ended: counted && ((...ended) => counted.ended(...ended)) }));
   app.use(securityHeaders());
   if (config.http.overloadDelayMs > 0)
     watchEventLoop(app, config.http.overloadDelayMs, () => counted?.wasShed());
@@ -93,6 +94,14 @@ export async function createApplication(
   app.useGlobalFilters(new ProblemFilter(databaseProblem));
   if (config.apiDocs) serveReference(app);
   return app;
+}
+
+/** Begins to record traces, before there is anything to record. The SDK is loaded only for that. */
+async function recordRequests({ tracing }: AtriumConfig): Promise<RequestTraced | undefined> {
+  if (!tracing) return undefined;
+  const { startRecording } = await import('./observability/tracing/recording.js');
+  const { requestSpans } = await import('./observability/tracing/request-spans.js');
+  return requestSpans(startRecording(tracing), tracing.followsParents);
 }
 
 /** Until the server has closed. */

@@ -4,6 +4,7 @@ import { type LogLevel, readLogLevels } from './log-levels.js';
 import { type OAuthProviderSettings, readOAuthProviders } from './oauth-providers.js';
 import { readEnvironment } from './read-environment.js';
 import { readTokenKeys, type TokenKey } from './token-keys.js';
+import { readTracing, type TracingSettings } from './tracing-variables.js';
 import { readTrustedProxies, type TrustedProxies } from './trusted-proxies.js';
 
 /** Everything that can be set, validated and typed; injectable by its class. Sizes in bytes, spans as named. */
@@ -18,6 +19,8 @@ export class AtriumConfig {
   readonly apiDocs: boolean;
   /** `undefined`: there is none. */
   readonly management: { readonly port: number; readonly host: string } | undefined;
+  /** `undefined`: nothing is recorded. */
+  readonly tracing: TracingSettings | undefined;
   readonly database: {
     /** `undefined`: start the embedded server. */
     readonly url: string | undefined;
@@ -138,6 +141,7 @@ export class AtriumConfig {
       env.MANAGEMENT_PORT === undefined
         ? undefined
         : { port: env.MANAGEMENT_PORT, host: env.MANAGEMENT_HOST };
+    this.tracing = readTracing(env);
     this.database = {
       url: env.DATABASE_URL,
       directUrl: env.DATABASE_DIRECT_URL,

@@ -1,6 +1,7 @@
 import { Type } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, IsString, Matches, Max, Min, MinLength, ValidateBy } from 'class-validator';
 import { LOG_LEVELS, type LogLevel, MODULE_LEVEL } from './log-levels.js';
+import { TracingVariables } from './tracing-variables.js';
 import { readTrustedProxies } from './trusted-proxies.js';
 import { CommaSeparated, Switch, WholeNumber } from './variables.js';
 
@@ -20,7 +21,7 @@ export const LEAST_HASH_MEMORY_KIB = 19_456;
  * The environment variables that Atrium reads, one property each, with their defaults. `.env.example`
  * lists the same names; a test compares the two.
  */
-export class Environment {
+export class Environment extends TracingVariables {
   @IsIn(['development', 'test', 'production'], { message: 'must be development, test or production' })
   NODE_ENV: 'development' | 'test' | 'production' = 'development';
 

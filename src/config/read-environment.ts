@@ -13,6 +13,7 @@ const SECRETS = new Set([
   'READ_DATABASE_URL',
   'REDIS_URL',
   'SMTP_URL',
+  'OTEL_EXPORTER_OTLP_HEADERS',
 ]);
 
 /** Every property of `Environment`: each has a rule, and those without a default show by nothing else. */

@@ -1,5 +1,6 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { type CustomTypesConfig, Pool } from 'pg';
+import { traces } from '../common/traces.js';
 import { DatabaseBusyError, DatabaseUnavailableError, isCancelled, isConnectionLoss } from './errors.js';
 import type { StatementValue } from './pipelined-statements.js';
 import { type PoolUse, useOf } from './pool-use.js';
@@ -67,7 +68,12 @@ export class BoundedReads implements OnApplicationShutdown {
    * @throws {DatabaseBusyError} too many are waiting; it was not sent
    * @throws {DatabaseUnavailableError} there is no connection, or it broke before the answer
    */
-  async run<Row extends object>(text: string, values: readonly StatementValue[]): Promise<Row[]> {
+  run<Row extends object>(text: string, values: readonly StatementValue[]): Promise<Row[]> {
+    if (traces === undefined) return this.answered<Row>(text, values);
+    return traces.run({ kind: 'statement', text }, () => this.answered<Row>(text, values));
+  }
+
+  private async answered<Row extends object>(text: string, values: readonly StatementValue[]): Promise<Row[]> {
     if (this.pool.waitingCount >= MAX_WAITING) throw new DatabaseBusyError(MAX_WAITING);
     try {
       if (this.begin !== undefined) return await this.within<Row>(this.begin, text, values);

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
 import { DataSource, type DataSourceOptions } from 'typeorm';
+import { traces } from '../common/traces.js';
 import { AtriumConfig } from '../config/config.js';
 import { type DatabaseSettings, dataSourceOptions } from './data-source.js';
 import { BoundedReads } from './bounded-reads.js';
@@ -9,6 +10,7 @@ import { MigrationStatus } from './migration-status.js';
 import { migrate } from './migrator.js';
 import { boundsOf, localSettings } from './sessions.js';
 import { PipelinedStatements } from './pipelined-statements.js';
+import { QuerySpans } from './query-spans.js';
 import { SnapshotReads } from './snapshot-reads.js';
 import { Transactions } from './transactions.js';
 
@@ -87,6 +89,7 @@ async function migratedDataSource(options?: DataSourceOptions): Promise<DataSour
   const dataSource = await initialized(own);
   try {
     if (past === undefined) await migrate(dataSource, address);
+    if (traces !== undefined) dataSource.subscribers.push(new QuerySpans());
     return dataSource;
   } catch (error) {
     await dataSource.destroy();

@@ -1,4 +1,5 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { traces } from '../common/traces.js';
 import { DatabaseBusyError, DatabaseUnavailableError, isConnectionLoss, isStalePlan } from './errors.js';
 import {
   PipelinedSession,
@@ -73,6 +74,12 @@ export class PipelinedStatements implements OnApplicationShutdown {
    * @throws {import('pg').DatabaseError} the statement's own error, with its SQLSTATE in `code`
    */
   run<Row>(statement: Statement, values: readonly StatementValue[] = []): Promise<Row[]> {
+    if (traces === undefined) return this.answered<Row>(statement, values);
+    const { name, text } = statement;
+    return traces.run({ kind: 'statement', name, text }, () => this.answered<Row>(statement, values));
+  }
+
+  private answered<Row>(statement: Statement, values: readonly StatementValue[]): Promise<Row[]> {
     return new Promise<Row[]>((resolve, reject) => {
       if (this.closing) throw new DatabaseUnavailableError('Atrium is shutting down');
       if (this.stalled) throw new DatabaseBusyError(this.count);

@@ -1,5 +1,6 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { Pool, type CustomTypesConfig, type PoolClient } from 'pg';
+import { traces } from '../common/traces.js';
 import { DatabaseBusyError, DatabaseUnavailableError, isCancelled, isConnectionLoss } from './errors.js';
 import { ReadTooSlowError } from './bounded-reads.js';
 import type { StatementValue } from './pipelined-statements.js';
@@ -110,7 +111,12 @@ export class Snapshot {
    * @throws {ReadTooSlowError} it was cancelled
    * @throws {DatabaseUnavailableError} the connection broke, or was closed since nothing was asked for too long
    */
-  async run<Row extends object>(text: string, values: readonly StatementValue[] = []): Promise<Row[]> {
+  run<Row extends object>(text: string, values: readonly StatementValue[] = []): Promise<Row[]> {
+    if (traces === undefined) return this.answered<Row>(text, values);
+    return traces.run({ kind: 'statement', text }, () => this.answered<Row>(text, values));
+  }
+
+  private async answered<Row extends object>(text: string, values: readonly StatementValue[]): Promise<Row[]> {
     try {
       return (await this.client.query<Row>(text, [...values])).rows;
     } catch (error) {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { Pool } from 'pg';
+import { traces } from '../common/traces.js';
 import { DatabaseBusyError, isRetryable } from './errors.js';
 import { type PoolUse, useOf } from './pool-use.js';
 
@@ -35,7 +36,12 @@ export class Transactions {
    * five times in all: outside of the database it must not do what cannot be done twice.
    * @throws {DatabaseBusyError} too many wait for a connection; nothing was done
    */
-  async run<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+  run<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    if (traces === undefined) return this.committed(work);
+    return traces.run({ kind: 'transaction' }, () => this.committed(work));
+  }
+
+  private async committed<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
     // Each of these would wait for all of them.
     if (this.pool.waitingCount >= MAX_WAITING) throw new DatabaseBusyError(MAX_WAITING);
     for (let attempt = 1; ; attempt++) {

@@ -1,5 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Bus } from '../bus/bus.js';
+import { traces } from '../common/traces.js';
+import { traceEvents, traceKey, TRACES_CHANNEL } from './event-traces.js';
 import type { StreamEvent } from './stream-event.js';
 
 /** The channel on which instances tell each other how far streams are: the `seq` by the stream's id. */
@@ -30,6 +32,7 @@ export class Announcements {
    */
   announce(events: readonly StreamEvent[]): void {
     if (events.length === 0) return;
+    if (traces !== undefined) traceEvents(events);
     for (const listener of this.listeners) {
       try {
         listener(events);
@@ -38,6 +41,10 @@ export class Announcements {
       }
     }
     // In order of `seq` within a stream, and of what waits for one stream the last is told.
-    for (const { streamId, seq } of events) this.bus.publish(HEADS_CHANNEL, streamId, String(seq));
+    for (const event of events) {
+      const { streamId, seq, traceparent } = event;
+      if (traceparent !== undefined) this.bus.publish(TRACES_CHANNEL, traceKey(event), traceparent);
+      this.bus.publish(HEADS_CHANNEL, streamId, String(seq));
+    }
   }
 }

@@ -20,12 +20,19 @@ export class StreamEvent {
   readonly streamId: string;
   readonly seq: number;
   readonly subject: string;
+  /** Where it was written (W3C Trace Context, section 3.2), if that is recorded; noted before it is handed on. */
+  traceparent: string | undefined;
   private text: string | undefined;
 
   constructor(private readonly parts: EventParts) {
     this.streamId = parts.streamId;
     this.seq = parts.seq;
     this.subject = parts.subject;
+    this.traceparent = undefined;
+  }
+
+  get id(): string {
+    return this.parts.id;
   }
 
   get type(): string {
@@ -49,19 +56,21 @@ export class StreamEvent {
 
   /** The CloudEvents 1.0 object as JSON text. */
   get json(): string {
-    return (this.text ??= cloudEventJson(this.parts));
+    return (this.text ??= cloudEventJson(this.parts, this.traceparent));
   }
 }
 
 /**
  * CloudEvents 1.0 in JSON format. `principal` is an extension attribute: who did it.
  * `type` and `subject` are escaped since a publisher may have named the type.
+ * @param traceparent in which trace it was written (CloudEvents' extension for distributed tracing)
  */
-export function cloudEventJson(parts: Omit<EventParts, 'seq'>): string {
+export function cloudEventJson(parts: Omit<EventParts, 'seq'>, traceparent?: string): string {
+  const trace = traceparent === undefined ? '' : `"traceparent":"${traceparent}",`;
   return (
     `{"specversion":"1.0","id":"${parts.id}","source":"/v1/workspaces/${parts.streamId}",` +
     `"type":${JSON.stringify(parts.type)},"subject":${JSON.stringify(parts.subject)},` +
     `"time":"${rfc3339(parts.time)}","datacontenttype":"application/json",` +
-    `"principal":"${parts.principalId}","data":${parts.data}}`
+    `"principal":"${parts.principalId}",${trace}"data":${parts.data}}`
   );
 }

@@ -1,8 +1,11 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Bus } from '../bus/bus.js';
+import { isOwnTraceparent } from '../common/traceparent.js';
+import { traces } from '../common/traces.js';
 import { AtriumConfig } from '../config/config.js';
 import { Announcements, HEADS_CHANNEL } from './announcements.js';
 import { Epoch } from './epoch.js';
+import { ToldTraces, TRACES_CHANNEL } from './event-traces.js';
 import { EventsGoneError } from './events-gone.js';
 import { FollowedStream } from './followed-stream.js';
 import type { StreamEvent } from './stream-event.js';
@@ -38,6 +41,7 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
   /** Streams that are being read on since somebody told of a head: how far they are said to be. */
   private readonly pursued = new Map<FollowedStream, number>();
   private readonly listeners: TailListener[] = [];
+  private readonly toldTraces = new ToldTraces();
   private sweepTimer: NodeJS.Timeout | undefined;
   private sweeping = false;
   /** Whether the history has become another one, and not every stream was reset for that. */
@@ -55,6 +59,10 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
     bus.subscribe(HEADS_CHANNEL, {
       told: (heads) => this.told(heads),
       missed: () => void this.sweep(),
+    });
+    bus.subscribe(TRACES_CHANNEL, {
+      told: (entries) => this.toldOfTraces(entries),
+      missed: () => undefined,
     });
   }
 
@@ -139,6 +147,15 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
     }
   }
 
+  /** In which traces other instances wrote what is read here now. */
+  private toldOfTraces(entries: ReadonlyMap<string, string>): void {
+    if (traces === undefined) return;
+    for (const [key, traceparent] of entries) {
+      const [streamId = ''] = key.split(' ', 1);
+      if (this.live.has(streamId) && isOwnTraceparent(traceparent)) this.toldTraces.keep(key, traceparent);
+    }
+  }
+
   /** Reads on until the stream is as far as it is said to be, one read at a time however many tell of it. */
   private async pursue(stream: FollowedStream): Promise<void> {
     try {
@@ -164,6 +181,7 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
     const due = stream.receive(events);
     const newest = due.at(-1);
     if (!newest) return;
+    this.toldTraces.recall(due);
     for (const listener of this.listeners) listener.onEvents(stream, due);
     if (eventsHandedOn.isWanted) eventsHandedOn.tell({ writtenAt: newest.writtenAt });
   }

@@ -1,10 +1,12 @@
 import pg from 'pg';
 import { withoutLogContext } from '../common/log-context.js';
+import { type OpenSpan, traces } from '../common/traces.js';
 import type { EntityManager } from 'typeorm';
 import { DatabaseBusyError, isConnectionLoss, isRetryable } from '../database/errors.js';
 import type { PipelinedStatements, Statement } from '../database/pipelined-statements.js';
 import { queryAsText } from '../database/text-rows.js';
 import type { Transactions } from '../database/transactions.js';
+import { announceAsOf } from './event-traces.js';
 import { writesCombined } from './stream-observations.js';
 
 /** One kind of write that many callers may share a statement for. */
@@ -24,6 +26,8 @@ export interface CombinableWrite<Input extends object> {
 
 interface Waiting<Input, Row> {
   readonly input: Input;
+  /** From here to its answer, if that is recorded. */
+  readonly span: OpenSpan | undefined;
   resolve(row: Row): void;
   reject(error: unknown): void;
 }
@@ -59,7 +63,8 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
         reject(new DatabaseBusyError(MAX_WAITING));
         return;
       }
-      this.waiting.push({ input, resolve, reject });
+      const span = traces?.begin({ kind: 'write', statement: this.write.statement.name });
+      this.waiting.push({ input, span, resolve, reject });
       if (this.underWay) return;
       this.underWay = true;
       // What else the event loop brings in this turn shares the first batch.
@@ -116,25 +121,44 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
   private async send(batch: Waiting<Input, Row>[], attempt = 1): Promise<void> {
     try {
       const rows = await this.execute(batch);
-      batch.forEach((entry, n) => entry.resolve(rows[n]));
+      batch.forEach(({ span, resolve }, n) => {
+        span?.end();
+        resolve(rows[n]);
+      });
     } catch (error) {
       // Whoever was sacrificed for a concurrent transaction is at no fault of its own: the batch stays together.
       if (isRetryable(error) && attempt < MAX_ATTEMPTS) await this.send(batch, attempt + 1);
       else if (isRefusal(error) && batch.length > 1) for (const entry of batch) await this.send([entry]);
-      else for (const entry of batch) entry.reject(this.write.refusal?.(error) ?? error);
+      else
+        for (const { span, reject } of batch) {
+          span?.end(error);
+          reject(this.write.refusal?.(error) ?? error);
+        }
     }
   }
 
   private async execute(batch: Waiting<Input, Row>[]): Promise<Row[]> {
     const parameter = JSON.stringify(batch.map(({ input }, n) => ({ n, ...input })));
     const { statement, alone } = this.write;
-    const rows = await this.statements.run<Row>((batch.length === 1 && alone) || statement, [parameter]);
+    const rows = await this.written(batch, (batch.length === 1 && alone) || statement, parameter);
     if (rows.length !== batch.length)
       throw new Error(`${statement.name} answered ${rows.length} rows to ${batch.length} inputs`);
     writesCombined.tell({ statement: statement.name, size: batch.length });
     rows.sort((a, b) => Number(a.n) - Number(b.n));
-    this.committed(rows);
+    if (traces === undefined) this.committed(rows);
+    else announceAsOf(batch, () => this.committed(rows));
     return rows;
+  }
+
+  private written(
+    batch: readonly Waiting<Input, Row>[],
+    statement: Statement,
+    parameter: string,
+  ): Promise<Row[]> {
+    if (traces === undefined) return this.statements.run<Row>(statement, [parameter]);
+    const run = (): Promise<Row[]> => this.statements.run<Row>(statement, [parameter]);
+    const spans = batch.flatMap(({ span }) => span ?? []);
+    return traces.runShared(statement.name, spans, batch.length, run);
   }
 }
 

@@ -1,6 +1,7 @@
 import { Pool } from 'pg';
 import type { Db } from 'pg-boss';
 import type { EntityManager } from 'typeorm';
+import { traces } from '../common/traces.js';
 import { CONNECT_TIMEOUT_MS } from '../database/session-options.js';
 import { boundsOf, type DatabaseAddress, sessionConfig } from '../database/sessions.js';
 
@@ -32,7 +33,8 @@ export class JobDatabase implements Db {
   }
 
   executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> {
-    return this.pool.query<object>(text, values);
+    const query = (): Promise<{ rows: unknown[] }> => this.pool.query<object>(text, values);
+    return traces === undefined ? query() : traces.run({ kind: 'statement', text }, query);
   }
 
   close(): Promise<void> {

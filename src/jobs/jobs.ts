@@ -9,6 +9,7 @@ import { type JobWithMetadata, PgBoss } from 'pg-boss';
 import { DataSource, type EntitySubscriberInterface, type QueryRunner } from 'typeorm';
 import { Bus } from '../bus/bus.js';
 import { Lifecycle } from '../common/lifecycle.js';
+import { traces } from '../common/traces.js';
 import { AtriumConfig } from '../config/config.js';
 import type { EnqueueOptions, JobHandler, JobOutcome, QueueOptions } from './job.js';
 import { inTransaction, JobDatabase } from './job-database.js';
@@ -73,7 +74,8 @@ export class Jobs
       // By our own migrations: a database of another version ends the start.
       migrate: false,
       registerInstance: false,
-      openTelemetry: { enabled: false },
+      // A job belongs to the trace of whoever enqueued it; that is kept beside it.
+      openTelemetry: { enabled: traces !== undefined, propagateContext: true, ...traces?.libraries },
       monitorVacuum: false,
       reindex: false,
       superviseIntervalSeconds: SWEEP_SECONDS,

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import pLimit from 'p-limit';
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
+import { traces } from '../common/traces.js';
 import { AtriumConfig } from '../config/config.js';
 import { compose, type ComposedMail, type Mail, isOneRecipient, NotOneRecipient } from './mail.js';
 import { MailTransport, UndeliverableMail } from './mail-transport.js';
@@ -105,8 +106,9 @@ export class Mailer implements OnApplicationShutdown {
   }
 
   private async attempt(mail: ComposedMail): Promise<Error | undefined> {
+    const deliver = (): Promise<void> => this.transport.deliver(mail);
     try {
-      await this.limit(() => this.transport.deliver(mail));
+      await this.limit(() => (traces === undefined ? deliver() : traces.run({ kind: 'mail' }, deliver)));
       return undefined;
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));

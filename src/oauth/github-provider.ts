@@ -1,4 +1,4 @@
-import { allowInsecureRequests, Configuration, fetchProtectedResource } from 'openid-client';
+import { allowInsecureRequests, Configuration, customFetch, fetchProtectedResource } from 'openid-client';
 import type { OAuthProviderSettings } from '../config/oauth-providers.js';
 import { ProviderAnswerInvalid, ProviderUnavailable } from './oauth.errors.js';
 import {
@@ -9,6 +9,7 @@ import {
   type ProviderTokens,
   type SignInProvider,
 } from './sign-in-provider.js';
+import { tracedFetch } from './traced-fetch.js';
 
 const GITHUB = 'https://github.com';
 
@@ -37,6 +38,7 @@ export class GitHubProvider implements SignInProvider {
       clientSecret,
     );
     this.known.timeout = PROVIDER_TIMEOUT_SECONDS;
+    this.known[customFetch] = tracedFetch;
     if (isInsecure(issuer)) allowInsecureRequests(this.known);
   }
 

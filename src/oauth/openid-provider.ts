@@ -4,6 +4,7 @@ import {
   ClientSecretBasic,
   ClientSecretPost,
   type Configuration,
+  customFetch,
   discovery,
   enableNonRepudiationChecks,
   fetchUserInfo,
@@ -19,6 +20,7 @@ import {
   type ProviderTokens,
   type SignInProvider,
 } from './sign-in-provider.js';
+import { tracedFetch } from './traced-fetch.js';
 
 /** How long what discovery found is taken for true. */
 const DISCOVERY_MS = 3_600_000;
@@ -84,6 +86,7 @@ export class OpenIdProvider implements SignInProvider {
     const { issuer, clientId, clientSecret } = this.settings;
     return discovery(new URL(issuer), clientId, undefined, bySecret(clientSecret), {
       timeout: PROVIDER_TIMEOUT_SECONDS,
+      [customFetch]: tracedFetch,
       // The signature of ID tokens is verified although they come straight from the provider.
       execute: [enableNonRepudiationChecks, ...(isInsecure(issuer) ? [allowInsecureRequests] : [])],
     });

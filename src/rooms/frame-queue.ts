@@ -4,6 +4,7 @@ import type { WebSocket } from 'ws';
 import { withLogContext } from '../common/log-context.js';
 import { JsonRefused, type JsonValue, parseJsonBytes } from '../common/json.js';
 import { type Problem, Unauthenticated } from '../common/problem.js';
+import { traces } from '../common/traces.js';
 import { CloseCode } from './close-codes.js';
 import type { Connection } from './connection.js';
 import { MalformedFrame, UnknownFrame } from './rooms.errors.js';
@@ -15,12 +16,16 @@ interface Frame {
   readonly event: string;
   readonly data: JsonValue;
   readonly id?: number;
+  /** Where the client's own work stands (W3C Trace Context, section 3.2). */
+  readonly traceparent?: string;
 }
 
 /** With more frames than this waiting, the socket is not read until some are done. */
 const MAX_WAITING = 64;
 /** A client may save up this many seconds' worth of frames. */
 const BURST_SECONDS = 2;
+/** Comes all the time, and does nothing that would be worth a trace. */
+const SIGN_OF_LIFE = 'ping';
 /** A client that sends this many frames in a row that are not frames does not speak the protocol. */
 const MAX_MALFORMED = 10;
 
@@ -117,7 +122,7 @@ export class FrameQueue {
     await this.handle(frame);
   }
 
-  private async handle({ event, data, id }: Frame): Promise<void> {
+  private async handle({ event, data, id, traceparent }: Frame): Promise<void> {
     if (!this.connection.isOpen) return;
     const handler = this.handlers.get(event);
     if (!this.connection.principal && event !== 'auth') {
@@ -128,7 +133,8 @@ export class FrameQueue {
     } else {
       this.connection.frameId = id;
       // Errors have become answers by the gateway's filter.
-      await lastValueFrom(handler(data), { defaultValue: undefined });
+      if (traces === undefined || event === SIGN_OF_LIFE) await answered(handler(data));
+      else await traces.runFrame(event, traceparent, this.connection.logFields(), () => answered(handler(data)));
       this.connection.frameId = undefined;
     }
   }
@@ -139,6 +145,9 @@ export class FrameQueue {
     this.connection.frameId = undefined;
   }
 }
+
+const answered = (handling: Observable<unknown>): Promise<unknown> =>
+  lastValueFrom(handling, { defaultValue: undefined });
 
 /** @throws {MalformedFrame} */
 function parseFrame(bytes: Buffer): Frame {
@@ -153,8 +162,10 @@ function parseFrame(bytes: Buffer): Frame {
   }
   if (frame === null || typeof frame !== 'object' || Array.isArray(frame))
     throw new MalformedFrame('A frame must be a JSON object with event, data and maybe id.');
-  const { event, data = {}, id } = frame;
+  const { event, data = {}, id, traceparent } = frame;
   if (typeof event !== 'string') throw new MalformedFrame('event must be a text.');
   if (id !== undefined && !Number.isSafeInteger(id)) throw new MalformedFrame('id must be a whole number.');
-  return { event, data, id: id as number | undefined };
+  const given = { event, data, id: id as number | undefined };
+  // As with requests, what is no `traceparent` is as good as none.
+  return typeof traceparent === 'string' ? { ...given, traceparent } : given;
 }

@@ -6,6 +6,7 @@ import { newId } from '../common/identifiers.js';
 import type { JsonValue } from '../common/json.js';
 import { Unavailable } from '../common/problem.js';
 import { requireScope } from '../common/scopes.js';
+import { traces } from '../common/traces.js';
 import { EventAppends } from '../events/event-appends.js';
 import { cloudEventJson, type StreamEvent } from '../events/stream-event.js';
 import { EphemeralMessages } from './ephemeral-messages.js';
@@ -124,7 +125,8 @@ export class Publisher {
   /** @returns the event as JSON text */
   private sendNow(principal: Principal, { streamId }: RoomGrant, { room, type, data }: Message): string {
     const id = newId();
-    const json = cloudEventJson({
+    const traceparent = traces?.traceparent;
+    const parts = {
       streamId,
       id,
       type,
@@ -132,8 +134,9 @@ export class Publisher {
       principalId: principal.id,
       time: new Date(this.clock.now()).toISOString(),
       data: JSON.stringify(data),
-    });
-    this.ephemerals.send(room, id, json);
+    };
+    const json = cloudEventJson(parts, traceparent);
+    this.ephemerals.send(room, id, json, traceparent);
     return json;
   }
 }

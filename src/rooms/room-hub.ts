@@ -1,4 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { traces } from '../common/traces.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
 import type { FollowedStream } from '../events/followed-stream.js';
@@ -129,14 +130,22 @@ export class RoomHub implements OnModuleInit {
     return this.rooms.has(name);
   }
 
-  /** Sends something that is not kept to everybody who is in the room now. */
-  broadcast(name: string, event: string): void {
+  /**
+   * Sends something that is not kept to everybody who is in the room now.
+   * @returns to how many
+   */
+  broadcast(name: string, event: string): number {
     const room = this.rooms.get(name);
-    if (!room) return;
+    if (!room) return 0;
     const frameOn = oncePerWire((wire) => wire.event(name, event));
+    let reached = 0;
     // Who lags misses it: that is what ephemeral means.
-    for (const { subscriber } of room.live)
-      if (!subscriber.isLagging) subscriber.send(frameOn(subscriber.wire));
+    for (const { subscriber } of room.live) {
+      if (subscriber.isLagging) continue;
+      subscriber.send(frameOn(subscriber.wire));
+      reached++;
+    }
+    return reached;
   }
 
   cursor(seq: number): string {
@@ -145,7 +154,9 @@ export class RoomHub implements OnModuleInit {
 
   onEvents(stream: FollowedStream, events: readonly StreamEvent[]): void {
     const workspace = this.rooms.get(workspaceRoom(stream.id));
+    const startedAt = traces === undefined ? 0 : performance.now();
     for (const event of events) {
+      const before = this.deliveries;
       const change = accessChange(event) ?? this.directory.accessChange(event);
       // Before the event itself: who loses the room hears nothing from here on.
       if (change) this.changeAccess(stream, event, change);
@@ -153,7 +164,14 @@ export class RoomHub implements OnModuleInit {
       const room = this.rooms.get(event.subject);
       if (room && room !== workspace) this.deliver(room, event);
       if (room && change?.kind === 'room-closed') this.putOut([room], 'room_closed');
+      if (event.traceparent !== undefined) this.trace(event, this.deliveries - before, startedAt);
     }
+  }
+
+  private trace({ traceparent, id, type, subject, writtenAt }: StreamEvent, given: number, at: number): void {
+    if (traceparent === undefined || given === 0) return;
+    const lagMs = Math.max(0, Date.now() - writtenAt);
+    traces?.delivered({ traceparent, id, type, subject, subscribers: given, startedAt: at, lagMs });
   }
 
   /** The history is another one: nobody can go on from where they were. */

@@ -22,6 +22,8 @@ const units: [ending: string, unit: RegExp][] = [
   ['LEASE_LIMIT', /\bmany leases\b/],
   ['_RATE', /\bper second\b/],
   ['PORT', /\bTCP port\b/],
+  ['_TIMEOUT', /\bmilliseconds\b/],
+  ['_SAMPLER_ARG', /\bfrom 0 to 1\b/],
 ];
 
 interface Entry {

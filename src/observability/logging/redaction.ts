@@ -27,6 +27,7 @@ const SECRET_NAMES = [
   'DATABASE_DIRECT_URL',
   'REDIS_URL',
   'SMTP_URL',
+  'OTEL_EXPORTER_OTLP_HEADERS',
 ];
 /** How deep the log looks into what is logged. */
 export const DEEPEST = 4;

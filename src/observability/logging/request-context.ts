@@ -3,9 +3,8 @@ import { randomUUID } from 'node:crypto';
 import type { AuthenticatedRequest, Principal } from '../../common/access.js';
 import type { LogContext } from '../../common/log-context.js';
 import { requestIdOf } from '../../common/request-id.js';
+import { traceIdOf } from '../../common/traceparent.js';
 
-/** Version 00 of the W3C's `traceparent`, and the versions to come, which begin alike. */
-const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?$/;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 /** Paths whose `:id` is a workspace's. */
@@ -38,6 +37,11 @@ export class RequestContext implements LogContext {
     return (this.trace ??= this.findTrace());
   }
 
+  /** Says which trace it is part of, before anything is logged of it. */
+  joinTrace(traceId: string): void {
+    this.trace = traceId;
+  }
+
   /** Whose route it is; `undefined` where there is none, or before it was found. */
   get route(): string | undefined {
     const { route } = this.request as { route?: { path?: unknown } };
@@ -57,9 +61,8 @@ export class RequestContext implements LogContext {
   }
 
   private findTrace(): string {
-    const { traceparent } = this.request.headers;
-    const given = typeof traceparent === 'string' && TRACEPARENT.exec(traceparent)?.[1];
-    if (given) return given;
+    const given = traceIdOf(this.request.headers['traceparent']);
+    if (given !== undefined) return given;
     // An id of our own making is as good as a new one, and leads from one to the other.
     const id = this.requestId;
     return (UUID_V4.test(id) ? id : randomUUID()).replaceAll('-', '');

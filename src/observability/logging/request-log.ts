@@ -11,11 +11,24 @@ const PROBES = /^\/health\//;
 /** Told of each request that has ended, however. */
 export type RequestEnded = (context: RequestContext, response: Response, durationMs: number) => void;
 
-/**
- * Gives each request a log context, and logs one line of it when it has ended. Stands before all that may log.
- * @param ended told as well, also of what is not logged
- */
-export function requestLog(logs: Logs, ended?: RequestEnded): RequestHandler {
+/** Does what follows as part of the request's trace. */
+export type RequestTraced = (
+  context: RequestContext,
+  request: Request,
+  response: Response,
+  next: () => void,
+) => void;
+
+/** Who else wants to know of requests. */
+export interface RequestListeners {
+  /** Told of each that has ended, also of what is not logged. */
+  readonly ended?: RequestEnded | undefined;
+  /** Of all but probes. */
+  readonly traced?: RequestTraced | undefined;
+}
+
+/** Gives each request a log context, and logs one line of it when it has ended. Stands before all that may log. */
+export function requestLog(logs: Logs, { ended, traced }: RequestListeners = {}): RequestHandler {
   return (request: Request, response: Response, next: NextFunction): void => {
     const context = new RequestContext(request);
     const isProbe = PROBES.test(request.url);
@@ -24,7 +37,8 @@ export function requestLog(logs: Logs, ended?: RequestEnded): RequestHandler {
       ended?.(context, response, durationMs);
       if (!isProbe) logEnd(logs, context, response, durationMs);
     });
-    withLogContext(context, next);
+    if (traced === undefined || isProbe) withLogContext(context, next);
+    else withLogContext(context, () => traced(context, request, response, next));
   };
 }
 

@@ -1,0 +1,203 @@
+import {
+  context,
+  type Context,
+  createContextKey,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  type SpanOptions,
+  SpanStatusCode,
+  trace,
+  type Tracer,
+} from '@opentelemetry/api';
+import { ATTR_DB_OPERATION_BATCH_SIZE, ATTR_ERROR_TYPE } from '@opentelemetry/semantic-conventions';
+import type { TracerProvider } from '@opentelemetry/sdk-trace';
+import type { Delivery, OpenSpan, Traced, Traces } from '../../common/traces.js';
+import { describe, describeDelivery } from './description.js';
+import { contextOf, ownPropagator, writtenAt } from './propagation.js';
+
+/** How many spans may hang below one that came from outside, such as a request. */
+const MOST_SPANS = 256;
+
+const BUDGET = createContextKey('how many more spans may hang below');
+
+interface Budget {
+  left: number;
+  dropped: number;
+}
+
+/** Records what is done by the SDK of OpenTelemetry. */
+export class Recorder implements Traces {
+  readonly libraries;
+  private ending: Promise<void> | undefined;
+
+  /** @param ended called when nothing is recorded any more */
+  constructor(
+    private readonly provider: TracerProvider,
+    private readonly tracer: Tracer,
+    private readonly ended: () => void,
+  ) {
+    this.libraries = { tracerProvider: provider, propagator: ownPropagator };
+  }
+
+  get traceId(): string | undefined {
+    return trace.getActiveSpan()?.spanContext().traceId;
+  }
+
+  get traceparent(): string | undefined {
+    const span = trace.getActiveSpan();
+    return span?.isRecording() ? traceparentOf(span) : undefined;
+  }
+
+  async run<T>(traced: Traced, work: (span: OpenSpan | undefined) => Promise<T>): Promise<T> {
+    const span = this.open(traced);
+    if (!span) return work(undefined);
+    return this.runIn(span, trace.setSpan(context.active(), span), () => work(new RecordedSpan(span)));
+  }
+
+  begin(traced: Traced): OpenSpan | undefined {
+    const span = this.open(traced);
+    return span && new RecordedSpan(span);
+  }
+
+  async runShared<T>(
+    statement: string,
+    writes: readonly OpenSpan[],
+    size: number,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const spans = writes.flatMap((write) => (write instanceof RecordedSpan ? write.span : []));
+    const [first] = spans;
+    if (!first) return work();
+    const within = withBudget(ROOT_CONTEXT);
+    if (size === 1) return context.with(trace.setSpan(within, first), work);
+    const shared = this.tracer.startSpan(
+      `batch ${statement}`,
+      {
+        kind: SpanKind.INTERNAL,
+        attributes: { 'atrium.statement': statement, [ATTR_DB_OPERATION_BATCH_SIZE]: size },
+        links: spans.map((span) => ({ context: span.spanContext() })),
+      },
+      ROOT_CONTEXT,
+    );
+    for (const span of spans) {
+      span.addLink({ context: shared.spanContext() });
+      span.setAttribute(ATTR_DB_OPERATION_BATCH_SIZE, size);
+    }
+    return this.runIn(shared, trace.setSpan(within, shared), work);
+  }
+
+  async runFrame<T>(
+    event: string,
+    traceparent: string | undefined,
+    fields: Readonly<Record<string, string | number | undefined>>,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const attributes = {
+      'atrium.frame': event,
+      'atrium.connection_id': fields.connectionId,
+      'atrium.principal': fields.principal,
+    };
+    return this.enter(`frame ${event}`, { kind: SpanKind.SERVER, attributes }, contextOf({ traceparent }), (span) =>
+      this.runIn(span, context.active(), work),
+    );
+  }
+
+  /** Begins something that came from outside, and does it. Whoever does it ends the span. */
+  enter<T>(name: string, options: SpanOptions, parent: Context, work: (span: Span) => T): T {
+    const span = this.tracer.startSpan(name, options, parent);
+    const within = trace.setSpan(parent, span);
+    return context.with(span.isRecording() ? withBudget(within) : within, work, undefined, span);
+  }
+
+  past(traced: Traced, durationMs: number, error: unknown): void {
+    const span = this.open(traced, performance.now() - durationMs);
+    if (span) new RecordedSpan(span).end(error);
+  }
+
+  delivered(delivery: Delivery): void {
+    const { name, kind, attributes } = describeDelivery(delivery);
+    const options = { kind, attributes, startTime: delivery.startedAt };
+    const span = this.tracer.startSpan(name, options, writtenAt(delivery.traceparent));
+    // What this turn has put together for each subscriber is written at its end.
+    setImmediate(() => span.end());
+  }
+
+  outside<T>(work: () => T): T {
+    return context.with(ROOT_CONTEXT, work);
+  }
+
+  end(withinMs: number): Promise<void> {
+    return (this.ending ??= this.endOnce(withinMs));
+  }
+
+  private async endOnce(withinMs: number): Promise<void> {
+    const { promise: enough, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, withinMs);
+    // What cannot be sent is lost; the log has said so.
+    await Promise.race([this.provider.shutdown().catch(() => undefined), enough]);
+    clearTimeout(timer);
+    this.ended();
+  }
+
+  /** Whatever becomes of it, it ends with the work. */
+  private async runIn<T>(span: Span, within: Context, work: () => Promise<T>): Promise<T> {
+    const recorded = new RecordedSpan(span);
+    try {
+      const answer = await context.with(within, work);
+      recorded.end();
+      return answer;
+    } catch (error) {
+      recorded.end(error);
+      throw error;
+    }
+  }
+
+  /** A part of the present work, if that is recorded and has not too many parts already. */
+  private open(traced: Traced, startTime?: number): Span | undefined {
+    const within = context.active();
+    if (!trace.getSpan(within)?.isRecording()) return undefined;
+    const budget = within.getValue(BUDGET) as Budget | undefined;
+    if (budget && budget.left-- <= 0) {
+      budget.dropped++;
+      return undefined;
+    }
+    const { name, kind, attributes } = describe(traced);
+    return this.tracer.startSpan(name, { kind, attributes, ...(startTime !== undefined && { startTime }) }, within);
+  }
+}
+
+const withBudget = (within: Context): Context =>
+  within.setValue(BUDGET, { left: MOST_SPANS, dropped: 0 } satisfies Budget);
+
+const traceparentOf = (span: Span): string => {
+  const { traceId, spanId } = span.spanContext();
+  return `00-${traceId}-${spanId}-01`;
+};
+
+class RecordedSpan implements OpenSpan {
+  constructor(readonly span: Span) {}
+
+  get traceparent(): string {
+    return traceparentOf(this.span);
+  }
+
+  set(name: string, value: string | number): void {
+    this.span.setAttribute(name, value);
+  }
+
+  end(error?: unknown): void {
+    if (error !== undefined) {
+      this.span.setAttribute(ATTR_ERROR_TYPE, errorType(error));
+      this.span.setStatus({ code: SpanStatusCode.ERROR });
+    }
+    this.span.end();
+  }
+}
+
+/** The code of an error of the database or of the system, else what kind of error it is. */
+function errorType(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : error.constructor.name;
+}
