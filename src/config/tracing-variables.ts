@@ -83,7 +83,9 @@ export function readTracing(env: TracingVariables): TracingSettings | undefined 
 }
 
 const readPairs = (pairs: readonly string[]): Record<string, string> =>
-  Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), decoded(pair.slice(pair.indexOf('=') + 1))]));
+  Object.fromEntries(
+    pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), decoded(pair.slice(pair.indexOf('=') + 1))]),
+  );
 
 function decoded(text: string): string {
   try {

@@ -73,7 +73,10 @@ export class BoundedReads implements OnApplicationShutdown {
     return traces.run({ kind: 'statement', text }, () => this.answered<Row>(text, values));
   }
 
-  private async answered<Row extends object>(text: string, values: readonly StatementValue[]): Promise<Row[]> {
+  private async answered<Row extends object>(
+    text: string,
+    values: readonly StatementValue[],
+  ): Promise<Row[]> {
     if (this.pool.waitingCount >= MAX_WAITING) throw new DatabaseBusyError(MAX_WAITING);
     try {
       if (this.begin !== undefined) return await this.within<Row>(this.begin, text, values);

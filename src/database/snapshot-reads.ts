@@ -116,7 +116,10 @@ export class Snapshot {
     return traces.run({ kind: 'statement', text }, () => this.answered<Row>(text, values));
   }
 
-  private async answered<Row extends object>(text: string, values: readonly StatementValue[]): Promise<Row[]> {
+  private async answered<Row extends object>(
+    text: string,
+    values: readonly StatementValue[],
+  ): Promise<Row[]> {
     try {
       return (await this.client.query<Row>(text, [...values])).rows;
     } catch (error) {

@@ -16,7 +16,7 @@ type ChannelName = keyof typeof CHANNELS;
 /** One name may stand for two messages, one each way. */
 const keyOf = (direction: 'client' | 'server', { name }: MessageKind): string => `${direction}.${name}`;
 
-const frame = ({ name, data }: MessageKind): Schema => ({
+const frame = (direction: 'client' | 'server', { name, data }: MessageKind): Schema => ({
   type: 'object',
   required: ['event', 'data'],
   additionalProperties: false,
@@ -24,15 +24,18 @@ const frame = ({ name, data }: MessageKind): Schema => ({
     event: { const: name },
     data,
     id: { type: 'integer', description: 'Chosen by the client; the answer to its frame repeats it.' },
+    ...(direction === 'client' && {
+      traceparent: { type: 'string', description: "Where the client's own work stands (W3C Trace Context)." },
+    }),
   },
 });
 
-const message = (kind: MessageKind): object => ({
+const message = (direction: 'client' | 'server', kind: MessageKind): object => ({
   name: kind.name,
   title: kind.name,
   summary: kind.summary,
   contentType: 'application/json',
-  payload: frame(kind),
+  payload: frame(direction, kind),
 });
 
 const all = ({ client, server }: MessageKinds): [string, MessageKind][] => [
@@ -57,7 +60,13 @@ export function asyncApiDocument(kinds: MessageKinds): AsyncApiDocument {
     },
     channels: { socket: channel('socket', kinds), room: channel('room', kinds) },
     operations: Object.fromEntries((['socket', 'room'] as const).flatMap((name) => operations(name, kinds))),
-    components: { messages: Object.fromEntries(all(kinds).map(([key, kind]) => [key, message(kind)])) },
+    components: {
+      messages: Object.fromEntries(
+        (['client', 'server'] as const).flatMap((direction) =>
+          kinds[direction].map((kind) => [keyOf(direction, kind), message(direction, kind)]),
+        ),
+      ),
+    },
   };
 }
 

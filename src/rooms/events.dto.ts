@@ -46,6 +46,8 @@ export class CloudEventResponse {
   datacontenttype: string;
   /** UUID of the principal who did it. */
   principal: string;
+  /** In which trace it was done (W3C Trace Context); of live events whose trace is recorded. */
+  traceparent?: string;
   /** Any JSON; of a record, the record after the change. */
   @ApiProperty({
     oneOf: ['object', 'array', 'string', 'number', 'boolean'].map((type) => ({

@@ -134,7 +134,8 @@ export class FrameQueue {
       this.connection.frameId = id;
       // Errors have become answers by the gateway's filter.
       if (traces === undefined || event === SIGN_OF_LIFE) await answered(handler(data));
-      else await traces.runFrame(event, traceparent, this.connection.logFields(), () => answered(handler(data)));
+      else
+        await traces.runFrame(event, traceparent, this.connection.logFields(), () => answered(handler(data)));
       this.connection.frameId = undefined;
     }
   }

@@ -41,17 +41,21 @@ const ENTRY = object({
 });
 
 /** CloudEvents 1.0, JSON format, with the extension attribute `principal`. */
-const CLOUD_EVENT = object({
-  specversion: { const: '1.0' },
-  id: text('Unique.'),
-  source: text('The workspace: `/v1/workspaces/{id}`.'),
-  type: text('Such as `item.updated`.'),
-  subject: ROOM,
-  time: { type: 'string', format: 'date-time' },
-  datacontenttype: { const: 'application/json' },
-  principal: { type: 'string', format: 'uuid', description: 'Who did it.' },
-  data: { description: 'The record as it was after the change, or what was published.' },
-});
+const CLOUD_EVENT = object(
+  {
+    specversion: { const: '1.0' },
+    id: text('Unique.'),
+    source: text('The workspace: `/v1/workspaces/{id}`.'),
+    type: text('Such as `item.updated`.'),
+    subject: ROOM,
+    time: { type: 'string', format: 'date-time' },
+    datacontenttype: { const: 'application/json' },
+    principal: { type: 'string', format: 'uuid', description: 'Who did it.' },
+    traceparent: text('In which trace it was done (W3C Trace Context), if that is recorded.'),
+    data: { description: 'The record as it was after the change, or what was published.' },
+  },
+  ['specversion', 'id', 'source', 'type', 'subject', 'time', 'datacontenttype', 'principal', 'data'],
+);
 
 /** What a client may send. */
 const CLIENT_MESSAGES: readonly MessageKind[] = [

@@ -55,7 +55,8 @@ const all = (bytes: Buffer, number: number): (Buffer | bigint)[] =>
   [...fieldsOf(bytes)].filter(([each]) => each === number).map(([, value]) => value);
 const messages = (bytes: Buffer, number: number): Buffer[] => all(bytes, number) as Buffer[];
 const message = (bytes: Buffer, number: number): Buffer => messages(bytes, number)[0] ?? Buffer.alloc(0);
-const integer = (bytes: Buffer, number: number): bigint => (all(bytes, number)[0] as bigint | undefined) ?? 0n;
+const integer = (bytes: Buffer, number: number): bigint =>
+  (all(bytes, number)[0] as bigint | undefined) ?? 0n;
 
 function attributesOf(keyValues: Buffer[]): Record<string, string | number | boolean> {
   return Object.fromEntries(
@@ -63,7 +64,12 @@ function attributesOf(keyValues: Buffer[]): Record<string, string | number | boo
       const [kind, value] = [...fieldsOf(message(each, 2))][0] ?? [1, Buffer.alloc(0)];
       const bits = new DataView(new ArrayBuffer(8));
       if (kind === 4) bits.setBigUint64(0, value as bigint);
-      const read = { 1: () => String(value), 2: () => value === 1n, 3: () => Number(value), 4: () => bits.getFloat64(0) };
+      const read = {
+        1: () => String(value),
+        2: () => value === 1n,
+        3: () => Number(value),
+        4: () => bits.getFloat64(0),
+      };
       return [message(each, 1).toString(), (read[kind as 1] ?? (() => 'something else'))()];
     }),
   );
@@ -93,7 +99,9 @@ const toSpan = (bytes: Buffer, resource: ReceivedSpan['resource']): ReceivedSpan
 const spansOf = (bytes: Buffer): ReceivedSpan[] =>
   messages(bytes, 1).flatMap((resourceSpans) => {
     const resource = attributesOf(messages(message(resourceSpans, 1), 1));
-    return messages(resourceSpans, 2).flatMap((scope) => messages(scope, 2).map((span) => toSpan(span, resource)));
+    return messages(resourceSpans, 2).flatMap((scope) =>
+      messages(scope, 2).map((span) => toSpan(span, resource)),
+    );
   });
 
 /** A receiver of OTLP over HTTP, with Protocol Buffers. */

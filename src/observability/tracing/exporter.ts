@@ -29,7 +29,8 @@ export class OtlpExporter implements SpanExporter {
     const failed = code !== ExportResultCode.SUCCESS;
     if (failed === this.failing) return;
     this.failing = failed;
-    if (failed) this.logger.warn(`Traces cannot be sent, and are dropped: ${error?.message ?? 'no reason given'}`);
+    if (failed)
+      this.logger.warn(`Traces cannot be sent, and are dropped: ${error?.message ?? 'no reason given'}`);
     else this.logger.log('Traces are sent again');
   }
 }
@@ -37,5 +38,7 @@ export class OtlpExporter implements SpanExporter {
 /** The messages of errors quote what they were given; the log has them, without secrets. */
 function withoutMessage(span: ReadableSpan): ReadableSpan {
   const { code, message } = span.status;
-  return message === undefined ? span : (Object.create(span, { status: { value: { code } } }) as ReadableSpan);
+  return message === undefined
+    ? span
+    : (Object.create(span, { status: { value: { code } } }) as ReadableSpan);
 }

@@ -98,8 +98,11 @@ export class Recorder implements Traces {
       'atrium.connection_id': fields.connectionId,
       'atrium.principal': fields.principal,
     };
-    return this.enter(`frame ${event}`, { kind: SpanKind.SERVER, attributes }, contextOf({ traceparent }), (span) =>
-      this.runIn(span, context.active(), work),
+    return this.enter(
+      `frame ${event}`,
+      { kind: SpanKind.SERVER, attributes },
+      contextOf({ traceparent }),
+      (span) => this.runIn(span, context.active(), work),
     );
   }
 
@@ -163,7 +166,11 @@ export class Recorder implements Traces {
       return undefined;
     }
     const { name, kind, attributes } = describe(traced);
-    return this.tracer.startSpan(name, { kind, attributes, ...(startTime !== undefined && { startTime }) }, within);
+    return this.tracer.startSpan(
+      name,
+      { kind, attributes, ...(startTime !== undefined && { startTime }) },
+      within,
+    );
   }
 }
 

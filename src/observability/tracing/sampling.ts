@@ -1,4 +1,11 @@
-import { type Context, createContextKey, type Link, type SpanKind, trace, TraceFlags } from '@opentelemetry/api';
+import {
+  type Context,
+  createContextKey,
+  type Link,
+  type SpanKind,
+  trace,
+  TraceFlags,
+} from '@opentelemetry/api';
 import { type Sampler, SamplingDecision, type SamplingResult } from '@opentelemetry/sdk-trace';
 
 const FOLLOWED = createContextKey('whether it was decided elsewhere what is recorded');
