@@ -83,6 +83,7 @@ const traceWith = (traceId: string, what: string, ...wanted: ((span: ReceivedSpa
     const found = wanted.map((fits) => spans.find(fits));
     return found.every((span) => span !== undefined) && { spans, found: found as ReceivedSpan[] };
   });
+type Path = [ReceivedSpan, ReceivedSpan, ReceivedSpan, ...ReceivedSpan[]];
 const named = (name: string) => (span: ReceivedSpan) => span.name === name;
 
 describe('One trace', () => {
@@ -107,7 +108,7 @@ describe('One trace', () => {
       (span) => delivered(span) && span.resource['service.instance.id'] === instanceOf('POST /v1/items'),
       (span) => delivered(span) && span.resource['service.instance.id'] !== instanceOf('POST /v1/items'),
     );
-    const [request, write, statement, ...deliveries] = found as [ReceivedSpan, ReceivedSpan, ReceivedSpan];
+    const [request, write, statement, ...deliveries] = found as Path;
     expect([request.parentSpanId, write.parentSpanId, statement.parentSpanId]).toEqual([
       caller.spanId,
       request.spanId,
@@ -286,7 +287,7 @@ describe('A socket', () => {
       (span) => span.name === 'deliver' && span.resource['service.instance.id'] === speaker(traceId),
       (span) => span.name === 'deliver' && span.resource['service.instance.id'] !== speaker(traceId),
     );
-    const [frame, ...deliveries] = found as [ReceivedSpan];
+    const [frame, ...deliveries] = found as [ReceivedSpan, ...ReceivedSpan[]];
     expect(frame).toMatchObject({ parentSpanId: spanId, kind: 2 });
     expect(frame.attributes['atrium.principal']).toBe(`user:${ada.user.id}`);
     for (const delivery of deliveries) expect(delivery.parentSpanId).toBe(frame.spanId);
