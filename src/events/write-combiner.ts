@@ -121,18 +121,18 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
   private async send(batch: Waiting<Input, Row>[], attempt = 1): Promise<void> {
     try {
       const rows = await this.execute(batch);
-      batch.forEach(({ span, resolve }, n) => {
-        span?.end();
-        resolve(rows[n]);
+      batch.forEach((entry, n) => {
+        entry.span?.end();
+        entry.resolve(rows[n]);
       });
     } catch (error) {
       // Whoever was sacrificed for a concurrent transaction is at no fault of its own: the batch stays together.
       if (isRetryable(error) && attempt < MAX_ATTEMPTS) await this.send(batch, attempt + 1);
       else if (isRefusal(error) && batch.length > 1) for (const entry of batch) await this.send([entry]);
       else
-        for (const { span, reject } of batch) {
-          span?.end(error);
-          reject(this.write.refusal?.(error) ?? error);
+        for (const entry of batch) {
+          entry.span?.end(error);
+          entry.reject(this.write.refusal?.(error) ?? error);
         }
     }
   }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   context,
   type Context,
@@ -135,11 +136,11 @@ export class Recorder implements Traces {
   }
 
   private async endOnce(withinMs: number): Promise<void> {
-    const { promise: enough, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, withinMs);
+    const patience = new AbortController();
+    const enough = delay(withinMs, undefined, { signal: patience.signal }).catch(() => undefined);
     // What cannot be sent is lost; the log has said so.
     await Promise.race([this.provider.shutdown().catch(() => undefined), enough]);
-    clearTimeout(timer);
+    patience.abort();
     this.ended();
   }
 
