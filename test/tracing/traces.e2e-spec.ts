@@ -81,7 +81,7 @@ const traceWith = (traceId: string, what: string, ...wanted: ((span: ReceivedSpa
   until(`a trace with ${what}`, () => {
     const spans = receiver.of(traceId);
     const found = wanted.map((fits) => spans.find(fits));
-    return found.every((span) => span !== undefined) && { spans, found: found as ReceivedSpan[] };
+    return found.every((span) => span !== undefined) && { spans, found: found };
   });
 type Path = [ReceivedSpan, ReceivedSpan, ReceivedSpan, ...ReceivedSpan[]];
 const named = (name: string) => (span: ReceivedSpan) => span.name === name;
@@ -232,7 +232,7 @@ describe('Writes that share a statement', () => {
     );
     const writes = await until('the writes are here', () => {
       const found = callers.map(({ traceId }) => receiver.of(traceId).find(named('write items.create')));
-      return found.every((span) => span !== undefined) && (found as ReceivedSpan[]);
+      return found.every((span) => span !== undefined) && found;
     });
     const shared = writes.filter(({ links }) => links.length > 0);
     expect(shared.length).toBeGreaterThan(1);
