@@ -9,7 +9,7 @@ import { Instance } from './instance.js';
 import type { Random } from './random.js';
 import { Redis } from './redis.js';
 import { readRecords, recorder, type Sighting, type WriteRecord } from './records.js';
-import { type People, settle } from './settlers.js';
+import { type People, settle, type Somebody } from './settlers.js';
 import type { ClientOrders, Orders, Positions } from './subscriber.js';
 import { readTable } from './table.js';
 import { Writers } from './writers.js';
@@ -129,6 +129,7 @@ export class Arena {
     direct = false,
   }: ArenaOptions): Promise<void> {
     const { workspaces, items, owner, guest } = this.people;
+    const rooms = workspaces.map((id) => `workspaces/${id}`);
     for (let n = 0; n < count; n++) {
       const name = `s${n}`;
       const file = join(this.folder, `${name}.jsonl`);
@@ -138,23 +139,29 @@ export class Arena {
       });
       this.ground.guard(child);
       child.on('error', () => undefined);
-      const rooms = workspaces.map((id) => `workspaces/${id}`);
+      const reads = (what: string, { id, token }: Somebody, rooms: readonly string[]): ClientOrders => ({
+        name: `${name}-${what}`,
+        principal: id,
+        token,
+        rooms,
+        by: 'socket',
+      });
       const clients: ClientOrders[] = [
-        { name: `${name}-workspaces`, principal: owner.id, token: owner.token, rooms },
-        {
-          name: `${name}-items`,
-          principal: owner.id,
-          token: owner.token,
-          rooms: items.map(({ id }) => `items/${id}`),
-        },
-        { name: `${name}-guest`, principal: guest.id, token: guest.token, rooms },
+        reads('workspaces', owner, rooms),
+        reads(
+          'items',
+          owner,
+          items.map(({ id }) => `items/${id}`),
+        ),
+        reads('guest', guest, rooms),
+        { ...reads('stream', n % 2 ? owner : guest, rooms.slice(0, 1)), by: 'stream' },
       ];
       const seed = Math.floor(this.random.next() * 2 ** 31);
       const urls = this.instances.map(({ url, frontUrl }) => (direct ? url : frontUrl));
       child.send({ file, seed, urls, heartbeatMs, clients } satisfies Orders);
       this.subscribers.push({ name, child, file });
     }
-    const due = count * (2 * workspaces.length + items.length);
+    const due = count * (2 * workspaces.length + items.length + 1);
     await until('every subscriber has joined', async () => {
       const positions = await this.positions();
       const joined = positions.flatMap((of) => Object.values(of).flatMap((rooms) => Object.keys(rooms)));

@@ -94,6 +94,13 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: 'last-event-id-ignored',
+    about: 'an event stream that comes back begins anew',
+    drill: 'connections-cut',
+    seconds: 4,
+    changes: [{ file: 'rooms/event-streams.js', find: 'lastEventId || after', put: 'after' }],
+  },
+  {
     name: 'page-off-by-one',
     about: 'a reader that catches up is sent the last event again',
     drill: 'connections-cut',
