@@ -11,6 +11,15 @@ const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 if (!hasRedis) console.warn('There is no redis-server on the PATH: the specs in test/redis are left out.');
 const hasPgBouncer = spawnSync('pgbouncer', ['--version']).status === 0;
 if (!hasPgBouncer) console.warn('There is no pgbouncer on the PATH: the specs in test/pooler are left out.');
+const hasKubectl = spawnSync('kubectl', ['kustomize', '--help']).status === 0;
+if (!hasKubectl) console.warn('There is no kubectl on the PATH: the specs in test/kubectl are left out.');
+
+/** What is not on this machine, by the folder of its specs. */
+const leftOut = [
+  ...(hasRedis ? [] : ['redis']),
+  ...(hasPgBouncer ? [] : ['pooler']),
+  ...(hasKubectl ? [] : ['kubectl']),
+];
 
 /** Specs run as ES modules (`npm test` passes the flag that allows it). */
 const modules = {
@@ -31,11 +40,7 @@ export default {
       ...modules,
       // The public surface, on one real PostgreSQL for the whole run.
       testMatch: ['<rootDir>/test/**/*.e2e-spec.ts', '<rootDir>/test/**/*.spec.ts'],
-      testPathIgnorePatterns: [
-        '/node_modules/',
-        ...(hasRedis ? [] : ['<rootDir>/test/redis/']),
-        ...(hasPgBouncer ? [] : ['<rootDir>/test/pooler/']),
-      ],
+      testPathIgnorePatterns: ['/node_modules/', ...leftOut.map((folder) => `<rootDir>/test/${folder}/`)],
       testEnvironment: '<rootDir>/test/support/native/environment.mjs',
       globalSetup: '<rootDir>/test/support/global-setup.mjs',
       globalTeardown: '<rootDir>/test/support/global-teardown.mjs',

@@ -34,6 +34,8 @@ export class AtriumConfig {
     readonly named: boolean;
     readonly poolSize: number;
     readonly statementTimeoutMs: number;
+    /** Whether a start applies migrations, or waits until somebody else has. */
+    readonly migrateAtStart: boolean;
   };
   /** What a filtered, sorted or searched list may take. */
   readonly lists: { readonly timeoutMs: number };
@@ -150,6 +152,7 @@ export class AtriumConfig {
       named: env.DATABASE_NAMED_STATEMENTS ?? env.DATABASE_POOLER === 'off',
       poolSize: env.DATABASE_POOL_SIZE,
       statementTimeoutMs: env.DATABASE_STATEMENT_TIMEOUT_MS,
+      migrateAtStart: env.MIGRATE_AT_START,
     };
     this.lists = { timeoutMs: env.LIST_TIMEOUT_MS };
     this.trash = { days: env.TRASH_DAYS };

@@ -111,6 +111,10 @@ export class Environment extends TracingVariables {
   @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 100, max: 600_000 })
   DATABASE_STATEMENT_TIMEOUT_MS = 15_000;
 
+  /** Whether a start applies migrations, or waits until somebody else has. */
+  @Switch()
+  MIGRATE_AT_START = true;
+
   /** What a filtered, sorted or searched list may take; then it is refused. */
   @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 50, max: 60_000 })
   LIST_TIMEOUT_MS = 2_000;

@@ -1,4 +1,4 @@
-import { Module } from '@nestjs/common';
+import { Logger, Module } from '@nestjs/common';
 import { TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { traces } from '../common/traces.js';
@@ -7,7 +7,7 @@ import { type DatabaseSettings, dataSourceOptions } from './data-source.js';
 import { BoundedReads } from './bounded-reads.js';
 import { isConnectionLoss, isPoolersRefusal } from './errors.js';
 import { MigrationStatus } from './migration-status.js';
-import { migrate } from './migrator.js';
+import { migrate, untilMigrated } from './migrator.js';
 import { boundsOf, localSettings } from './sessions.js';
 import { PipelinedStatements } from './pipelined-statements.js';
 import { QuerySpans } from './query-spans.js';
@@ -71,7 +71,7 @@ export class DatabaseModule {}
 /** What the data source is made of, and where it is migrated. */
 type Options = TypeOrmModuleOptions & { readonly settings: MigratedSettings };
 
-type MigratedSettings = DatabaseSettings & Pick<AtriumConfig['database'], 'directUrl'>;
+type MigratedSettings = DatabaseSettings & Pick<AtriumConfig['database'], 'directUrl' | 'migrateAtStart'>;
 
 function settings({ database }: AtriumConfig): MigratedSettings & { readonly named: boolean } {
   const { url } = database;
@@ -83,12 +83,13 @@ function settings({ database }: AtriumConfig): MigratedSettings & { readonly nam
 async function migratedDataSource(options?: DataSourceOptions): Promise<DataSource> {
   if (!options) throw new Error('The data source has no options');
   const { settings: address, ...own } = options as DataSourceOptions & Pick<Options, 'settings'>;
-  const { pooled, directUrl } = address;
-  const past = pooled ? directUrl : undefined;
+  const { pooled, directUrl, migrateAtStart } = address;
+  const past = pooled && migrateAtStart ? directUrl : undefined;
   if (past !== undefined) await migrateAt({ ...address, url: past, pooled: false });
   const dataSource = await initialized(own);
   try {
-    if (past === undefined) await migrate(dataSource, address);
+    if (!migrateAtStart) await untilMigrated(dataSource, (line) => new Logger('Migrations').log(line));
+    else if (past === undefined) await migrate(dataSource, address);
     if (traces !== undefined) dataSource.subscribers.push(new QuerySpans());
     return dataSource;
   } catch (error) {

@@ -16,6 +16,7 @@ const MIGRATION_LOCK = '7201077002';
 const LOCK_POLL_MS = 100;
 /** How long to wait for another process's migrations. */
 const LOCK_LIMIT_MS = 10 * 60_000;
+const PENDING_POLL_MS = 500;
 
 /** How the database is reached; see {@link import('./sessions.js').DatabaseAddress}. */
 type Way = Pick<DatabaseAddress, 'pooled'>;
@@ -53,6 +54,26 @@ export async function revert(dataSource: DataSource, way: Way = {}): Promise<str
 export async function pendingMigrations(dataSource: DataSource): Promise<string[]> {
   const done = new Set((await applied(dataSource)).map(({ name }) => name));
   return ownNames(dataSource).filter((name) => !done.has(name));
+}
+
+/**
+ * Waits until somebody else has applied every migration of this build.
+ * @param log is told once, if there is something to wait for
+ * @throws after ten minutes
+ */
+export async function untilMigrated(dataSource: DataSource, log: (line: string) => void): Promise<void> {
+  const deadline = performance.now() + LOCK_LIMIT_MS;
+  let pending = await pendingMigrations(dataSource);
+  if (pending.length > 0)
+    log(`Waiting until ${pending.length} migrations have been applied (MIGRATE_AT_START=off)`);
+  while (pending.length > 0) {
+    if (performance.now() > deadline)
+      throw new Error(
+        `${pending.length} migrations have not been applied for ten minutes: npm run migration:run`,
+      );
+    await delay(PENDING_POLL_MS);
+    pending = await pendingMigrations(dataSource);
+  }
 }
 
 /** What was applied, in that order, then what is pending. */

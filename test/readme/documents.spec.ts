@@ -30,7 +30,7 @@ const spans = (text: string): string[] =>
   [...text.replaceAll(/^```.*?^```$/gms, '').matchAll(/`([^`\n]+)`/g)].map(([, span = '']) => span);
 
 const TOP =
-  /^(src|test|docs|migrations|bench|scripts|examples)\/|^\.(ci\/|env|dependency-cruiser)|^Dockerfile$/;
+  /^(src|test|docs|migrations|bench|scripts|examples|deploy)\/|^\.(ci\/|env|dependency-cruiser)|^(Dockerfile|compose\.yaml)$/;
 
 /** The headings' anchors, as they are made from their texts. */
 const anchors = (text: string): string[] =>
