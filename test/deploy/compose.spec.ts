@@ -33,8 +33,10 @@ describe('compose.yaml', () => {
   });
 
   it('leads to the services that it starts, with the account that these have', () => {
-    const addresses = ['DATABASE_URL', 'REDIS_URL', 'SMTP_URL'].map((name) => new URL(settings[name] ?? ''));
-    expect(addresses.map(({ hostname }) => hostname)).toEqual(['postgres', 'redis', 'mailpit']);
+    const addresses = ['DATABASE_URL', 'REDIS_URL', 'SMTP_URL', 'OTEL_EXPORTER_OTLP_ENDPOINT'].map(
+      (name) => new URL(settings[name] ?? ''),
+    );
+    expect(addresses.map(({ hostname }) => hostname)).toEqual(['postgres', 'redis', 'mailpit', 'jaeger']);
     const { username, password, pathname } = addresses[0];
     expect(others['postgres']?.environment).toEqual({
       POSTGRES_USER: username,
