@@ -22,6 +22,7 @@ import { AgentPresences1765000100000 } from './1765000100000-agent-presences.js'
 import { ItemSize1765100000000 } from './1765100000000-item-size.js';
 import { AgentSockets1765200000000 } from './1765200000000-agent-sockets.js';
 import { ItemImportCallers1765300000000 } from './1765300000000-item-import-callers.js';
+import { LeasedIndex1765310000000 } from './1765310000000-leased-index.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -49,4 +50,5 @@ export const migrations = [
   ItemSize1765100000000,
   AgentSockets1765200000000,
   ItemImportCallers1765300000000,
+  LeasedIndex1765310000000,
 ];

@@ -16,8 +16,8 @@ export interface CombinableWrite<Input extends object> {
    * that `n`, written or not.
    */
   readonly statement: Statement;
-  /** What does the same for a batch of one, at less cost. */
-  readonly alone?: Statement;
+  /** What does the same for one input alone, of those that fit, at less cost. */
+  readonly alone?: { readonly statement: Statement; fits(input: Input): boolean };
   /** Inputs with the same key never share a batch: a statement can change a row only once. */
   keyOf?(input: Input): string;
   /** What the caller is told instead of an error of the database. */
@@ -140,7 +140,8 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
   private async execute(batch: Waiting<Input, Row>[]): Promise<Row[]> {
     const parameter = JSON.stringify(batch.map(({ input }, n) => ({ n, ...input })));
     const { statement, alone } = this.write;
-    const rows = await this.written(batch, (batch.length === 1 && alone) || statement, parameter);
+    const isAlone = batch.length === 1 && alone?.fits(batch[0].input) === true;
+    const rows = await this.written(batch, isAlone ? alone.statement : statement, parameter);
     if (rows.length !== batch.length)
       throw new Error(`${statement.name} answered ${rows.length} rows to ${batch.length} inputs`);
     writesCombined.tell({ statement: statement.name, size: batch.length });

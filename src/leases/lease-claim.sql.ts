@@ -1,6 +1,6 @@
 import { rfc3339Sql } from '../common/rfc3339.js';
 import type { Statement } from '../database/pipelined-statements.js';
-import { APPEND_CTES } from '../events/append.sql.js';
+import { APPEND_CTES, APPEND_TO_ONE_CTES } from '../events/append.sql.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
 import { itemEventData, itemRoomSql } from '../items/items.events.js';
 import { maySql, membershipOf } from '../workspaces/permissions.js';
@@ -43,6 +43,7 @@ const isDueFor = (p: string, attempts: string): string => `
 const leasedOf = (type: string): string => `(
           SELECT count(*) FROM lease_states l
           WHERE l.workspace_id = ${type}.workspace_id AND l.type = ${type}.type AND l.state = 'leased' AND l.due_at > now()
+            AND l.fence IS NOT NULL
         )`;
 
 /** How many leases the agent of a claim holds. */
@@ -51,9 +52,9 @@ const HELD = `(
       )`;
 
 /** Provides `allowed`: the claims of those who may claim, with how many leases each may have at most (`want`). */
-const ALLOWED = `allowed AS MATERIALIZED (
-      SELECT t.*, greatest(0, least(t.most, t.held_most - ${HELD}))::int AS want
-      FROM input t CROSS JOIN ${membershipOf('t.workspace_id', 't.agent_id')} m
+const allowed = (also = '', joined = ''): string => `allowed AS MATERIALIZED (
+      SELECT t.*, greatest(0, least(t.most, t.held_most - ${HELD}))::int AS want${also}
+      FROM input t${joined} CROSS JOIN ${membershipOf('t.workspace_id', 't.agent_id')} m
       WHERE ${maySql('m.role', 'leases:hold')}
     )`;
 
@@ -72,48 +73,38 @@ const roomFor = (before: string): string => `CASE
         ELSE least(w.want, greatest(0, w.concurrency - ${before} - ${leasedOf('w')}))::int END`;
 
 /** The most urgent of what is due, locked where nobody else has it locked: as `d`, so many as `room` says. */
-const dueFor = (p: string, room: string): string => `LATERAL (
-        SELECT l.item_id, l.priority, l.due_at, l.state, l.lease_id, l.agent_id, i.version
+const dueFor = (p: string, room: string, also = ''): string => `LATERAL (
+        SELECT l.item_id, l.priority, l.due_at, l.state, l.lease_id, l.agent_id, i.version${also}
         FROM lease_states l JOIN items i ON i.id = l.item_id
         WHERE l.type = ${p}.type AND ${isDueFor(p, `${p}.attempts`)}
         ORDER BY l.priority DESC, l.due_at, l.item_id LIMIT ${room} FOR UPDATE OF l SKIP LOCKED
       ) d`;
 
-/** Of `due` rows `r`, for a claim `h`: provides what {@link TAKE} wants of `taken`. */
-const TAKEN = `h.n, h.agent_id AS taker, h.ttl, h.delivered, r.item_id, r.rank, r.version, r.state AS old_state,
-        r.lease_id AS old_lease, r.agent_id AS old_agent, gen_random_uuid() AS new_lease`;
-
-/** Makes leases of `taken`, tells of them, and answers. */
-const TAKE = `counted AS (
+/** Counts claims of `taken` where a type has a limit. */
+const COUNTED = `counted AS (
       UPDATE lease_types q SET claims = q.claims + 1 FROM gates g
       WHERE q.workspace_id = g.workspace_id AND q.type = g.type AND EXISTS (SELECT FROM taken)
-    ),
-    claimed AS (
-      UPDATE lease_states l SET state = 'leased', lease_id = k.new_lease, agent_id = k.taker, fence = k.version,
-        delivered = k.delivered, attempts = l.attempts + 1, due_at = now() + k.ttl * interval '1 second', reason = NULL, changed_at = now()
+    )`;
+
+/** Makes leases of `taken`. */
+const CLAIMED = `UPDATE lease_states l SET state = 'leased', lease_id = gen_random_uuid(), agent_id = k.taker,
+        fence = k.version, delivered = k.delivered, attempts = l.attempts + 1,
+        due_at = now() + k.ttl * interval '1 second', reason = NULL, changed_at = now()
       FROM taken k WHERE l.item_id = k.item_id
-      RETURNING k.n, k.rank, k.old_state, k.old_lease, k.old_agent, l.*
-    ),
-    changes AS MATERIALIZED (
-      SELECT row_number() OVER (ORDER BY c.n, c.rank, c.step)::int AS n, c.workspace_id AS stream_id,
-        gen_random_uuid() AS event_id, c.type, ${itemRoomSql('c.item_id')} AS subject, c.principal_id, c.data,
-        c.n AS claim
-      FROM (
-        SELECT e.n, e.rank, 0 AS step, e.workspace_id, e.item_id, '${LEASE_EXPIRED}' AS type,
-          e.old_agent AS principal_id, ${leaseEventData('e', 'e.old_lease', 'e.old_agent')}
-            || '{"state": "ready", "reason": "expired"}' AS data
+      RETURNING l.*, k.state AS old_state, k.lease_id AS old_lease, k.agent_id AS old_agent`;
+
+/** What the stream is told of `claimed`: that a lease has expired, with 0 as `step`, and that there is a new one. */
+const told = (also: string): string => `
+        SELECT 0 AS step, e.workspace_id, e.item_id, '${LEASE_EXPIRED}' AS type, e.old_agent AS principal_id,
+          ${leaseEventData('e', 'e.old_lease', 'e.old_agent')} || '{"state": "ready", "reason": "expired"}' AS data, ${also}
         FROM claimed e WHERE e.old_state = 'leased'
         UNION ALL
-        SELECT e.n, e.rank, 1, e.workspace_id, e.item_id, '${LEASE_CLAIMED}', e.agent_id, ${leaseEventData('e')}
-        FROM claimed e
-      ) c
-    ), ${APPEND_CTES}
-    SELECT t.n, (a.n IS NULL)::text AS forbidden,
-      (SELECT jsonb_agg(jsonb_build_object('id', c.lease_id, 'fence', c.fence, 'attempt', c.attempts,
-          'expiresAt', ${rfc3339Sql('c.due_at')}, 'item', ${itemEventData('i')}) ORDER BY c.rank)
-        FROM claimed c JOIN items i ON i.id = c.item_id WHERE c.n = t.n)::text AS leases,
-      ${appendedEvents('c.claim = t.n')} AS events
-    FROM input t LEFT JOIN allowed a ON a.n = t.n`;
+        SELECT 1, e.workspace_id, e.item_id, '${LEASE_CLAIMED}', e.agent_id, ${leaseEventData('e')}, ${also}
+        FROM claimed e`;
+
+/** A lease `c` with its item, as the claim answers it. */
+const leaseOf = (item: string): string => `jsonb_build_object('id', c.lease_id, 'fence', c.fence,
+          'attempt', c.attempts, 'expiresAt', ${rfc3339Sql('c.due_at')}, 'item', ${itemEventData(item)})`;
 
 /**
  * Claims for many agents at once. What is due is locked where nobody else has it locked, so claims of other instances
@@ -128,7 +119,7 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
     name: 'leases.claim',
     text: `
     WITH input AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(${COLUMNS})),
-    ${ALLOWED},
+    ${allowed()},
     shares AS (
       SELECT *, sum(want) OVER (PARTITION BY ${SAME_SEARCH} ORDER BY n) AS upto FROM allowed
     ),
@@ -152,20 +143,33 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
       FROM (SELECT DISTINCT ON (item_id) * FROM due ORDER BY item_id, search) d
     ),
     taken AS MATERIALIZED (
-      SELECT ${TAKEN}
+      SELECT h.n, h.agent_id AS taker, h.ttl, h.delivered, r.*
       FROM ranked r
       JOIN searches s ON s.search = r.search
       JOIN shares h USING (${SAME_SEARCH})
       WHERE r.rank > h.upto - h.want AND r.rank <= h.upto
     ),
-    ${TAKE}`,
+    ${COUNTED},
+    claimed AS (${CLAIMED}, k.n, k.rank),
+    changes AS MATERIALIZED (
+      SELECT row_number() OVER (ORDER BY c.claim, c.rank, c.step)::int AS n, c.workspace_id AS stream_id,
+        gen_random_uuid() AS event_id, c.type, ${itemRoomSql('c.item_id')} AS subject, c.principal_id, c.data, c.claim
+      FROM (${told('e.n AS claim, e.rank')}) c
+    ), ${APPEND_CTES}
+    SELECT t.n, (a.n IS NULL)::text AS forbidden,
+      (SELECT jsonb_agg(${leaseOf('i')} ORDER BY c.rank)
+        FROM claimed c JOIN items i ON i.id = c.item_id WHERE c.n = t.n)::text AS leases,
+      ${appendedEvents('c.claim = t.n')} AS events
+    FROM input t LEFT JOIN allowed a ON a.n = t.n`,
   },
-  /** The same for one agent, without sharing anything out: that costs more than the claim. */
+  // One lease for one agent: to share out, to rank and to collect would cost as much as the claim.
   alone: {
-    name: 'leases.claim_alone',
-    text: `
+    fits: ({ most }) => most === 1,
+    statement: {
+      name: 'leases.claim_alone',
+      text: `
     WITH input AS MATERIALIZED (SELECT * FROM jsonb_to_record($1::jsonb->0) AS t(${COLUMNS})),
-    ${ALLOWED},
+    ${allowed(', s.access_seq', ' JOIN streams s ON s.id = t.workspace_id')},
     wanted AS MATERIALIZED (
       SELECT a.*, q.type, q.attempts, q.concurrency, q.claims
       FROM allowed a JOIN lease_types q ON q.workspace_id = a.workspace_id AND q.type = ANY (a.types)
@@ -173,16 +177,23 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
     ),
     ${GATES},
     taken AS MATERIALIZED (
-      SELECT ${TAKEN}
-      FROM (
-        SELECT d.*, row_number() OVER (ORDER BY d.priority DESC, d.due_at, d.item_id) AS rank
-        FROM (
-          SELECT w.*, ${roomFor('0')} AS room
-          FROM wanted w LEFT JOIN gates g ON g.workspace_id = w.workspace_id AND g.type = w.type
-        ) p CROSS JOIN ${dueFor('p', 'p.room')}
-      ) r JOIN allowed h ON r.rank <= h.want
+      SELECT w.agent_id AS taker, w.ttl, w.delivered, w.access_seq, d.*
+      FROM wanted w LEFT JOIN gates g ON g.workspace_id = w.workspace_id AND g.type = w.type
+      CROSS JOIN ${dueFor('w', roomFor('0'), ', i AS item')}
+      ORDER BY d.priority DESC, d.due_at, d.item_id LIMIT 1
     ),
-    ${TAKE}`,
+    ${COUNTED},
+    claimed AS (${CLAIMED}, k.access_seq, k.item),
+    changes AS MATERIALIZED (
+      SELECT c.step + c.again AS n, c.workspace_id AS stream_id, gen_random_uuid() AS event_id, c.type,
+        ${itemRoomSql('c.item_id')} AS subject, c.principal_id, c.data, c.access_seq
+      FROM (${told("(e.old_state = 'leased')::int AS again, e.access_seq")}) c
+    ), ${APPEND_TO_ONE_CTES}
+    SELECT t.n, (a.n IS NULL)::text AS forbidden,
+      CASE WHEN c.lease_id IS NOT NULL THEN jsonb_build_array(${leaseOf('(c.item)')})::text END AS leases,
+      ${appendedEvents('true')} AS events
+    FROM input t LEFT JOIN allowed a ON true LEFT JOIN claimed c ON true`,
+    },
   },
 };
 

@@ -174,9 +174,10 @@ export class LeaseClaims {
     input: ClaimInput,
   ): Promise<Representation<LeaseList> | undefined> {
     const parameter = JSON.stringify([{ n: 0, ...input }]);
-    const { statement, alone = statement } = CLAIM_LEASES;
+    const { statement, alone } = CLAIM_LEASES;
+    const { text } = alone?.fits(input) ? alone.statement : statement;
     const claimed = await this.transactions.run(async (manager: EntityManager) => {
-      const [row] = await manager.query<[ClaimRow]>(alone.text, [parameter]);
+      const [row] = await manager.query<[ClaimRow]>(text, [parameter]);
       const done = claimedBy(row);
       if (done) await this.kept.keep(manager, caller, this.answer(done), 200);
       return done;

@@ -10,7 +10,10 @@ import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 @Index('lease_states_claim_idx', { synchronize: false })
 @Index('lease_states_lease_id_key', ['leaseId'], { unique: true, where: "state = 'leased'" })
 @Index('lease_states_agent_id_idx', ['agentId'], { where: "state = 'leased'" })
-@Index('lease_states_leased_idx', ['workspaceId', 'type', 'dueAt'], { where: "state = 'leased'" })
+// Narrower in its words, though not in its rows, than the others: only who says so is given it (decision 0031).
+@Index('lease_states_leased_idx', ['workspaceId', 'type', 'dueAt'], {
+  where: "state = 'leased' AND fence IS NOT NULL",
+})
 @Index('lease_states_dead_idx', ['workspaceId', 'itemId'], { where: "state = 'dead'" })
 export class LeaseState {
   @PrimaryColumn('uuid', { name: 'item_id', primaryKeyConstraintName: 'lease_states_pkey' })

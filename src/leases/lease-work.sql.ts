@@ -63,7 +63,7 @@ export const EXPIRE_LEASES: Statement = {
     WITH over AS MATERIALIZED (
       SELECT l.item_id, l.attempts < q.attempts AS again FROM lease_states l
       JOIN lease_types q ON q.workspace_id = l.workspace_id AND q.type = l.type
-      WHERE l.state = 'leased' AND l.due_at <= now()
+      WHERE l.state = 'leased' AND l.fence IS NOT NULL AND l.due_at <= now()
       ORDER BY l.item_id LIMIT $1 FOR UPDATE OF l SKIP LOCKED
     ),
     freed AS (

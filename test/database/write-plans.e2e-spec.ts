@@ -10,6 +10,8 @@ import { registerUser } from '../support/people.js';
 interface PlanNode {
   readonly 'Node Type': string;
   readonly 'Relation Name'?: string;
+  readonly 'Index Name'?: string;
+  readonly 'Index Cond'?: string;
   readonly Plans?: readonly PlanNode[];
 }
 
@@ -34,6 +36,14 @@ beforeAll(async () => {
 });
 afterAll(() => app.stop());
 
+/** As it is planned once for all values. */
+async function planOf(text: string): Promise<PlanNode[]> {
+  const [row] = await app.sql<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
+    `EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`,
+  );
+  return nodesOf(row['QUERY PLAN'][0].Plan);
+}
+
 const nodesOf = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)];
 
 describe('A combined write', () => {
@@ -43,18 +53,33 @@ describe('A combined write', () => {
     DELETE_ITEMS,
     RESTORE_ITEMS,
     CLAIM_LEASES,
+    CLAIM_LEASES.alone!,
     EXTEND_LEASES,
     END_LEASES,
     HEARTBEATS,
   ])('finds who may do it by key, however many members there are: $statement.name', async ({ statement }) => {
-    // As it is planned once for all values.
-    const [row] = await app.sql<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
-      `EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${statement.text}`,
-    );
-    const nodes = nodesOf(row['QUERY PLAN'][0].Plan).filter(
-      (node) => node['Relation Name'] === 'memberships',
-    );
+    const nodes = (await planOf(statement.text)).filter((node) => node['Relation Name'] === 'memberships');
     expect(nodes.map((node) => node['Node Type'])).toContainEqual(expect.stringMatching(/^Index/));
     expect(nodes.map((node) => node['Node Type'])).not.toContain('Seq Scan');
   });
+});
+
+describe('A claim', () => {
+  it.each([CLAIM_LEASES, CLAIM_LEASES.alone!])(
+    'that is planned while nothing is leased does not read all leases to count those of one agent: $statement.name',
+    async ({ statement }) => {
+      await app.sql(
+        `INSERT INTO lease_types (workspace_id, type) SELECT id, 'task' FROM workspaces ON CONFLICT DO NOTHING`,
+      );
+      await app.sql(
+        `INSERT INTO lease_states (item_id, workspace_id, type) SELECT id, workspace_id, type FROM items ON CONFLICT DO NOTHING`,
+      );
+      await app.sql('ANALYZE lease_states, lease_types');
+      const nodes = (await planOf(statement.text)).filter(
+        (node) => node['Index Name'] === 'lease_states_agent_id_idx',
+      );
+      expect(nodes).toHaveLength(1);
+      expect(nodes[0]?.['Index Cond']).toMatch(/agent_id = /);
+    },
+  );
 });
