@@ -13,7 +13,33 @@ import { seed } from './data.mjs';
  * `work` gets the application, `connect()` for connections beside Atrium's, and `load(path)` for its modules.
  * @param items so many; all of them when left out
  */
-export async function inside(work, items) {
+export function inside(work, items) {
+  return onDatabase(async ({ url, folder, connect, load }) => {
+    const { createApplication } = await load('application.js');
+    const { loadConfig } = await load('config/config.js');
+    const app = await createApplication(
+      loadConfig({
+        DATABASE_URL: url,
+        DATA_DIR: folder,
+        TOKEN_SECRET: randomBytes(32).toString('base64url'),
+        LOG_LEVEL: 'warn',
+      }),
+    );
+    try {
+      await app.init();
+      await seed(await connect(), items);
+      await work({ app, connect, load });
+    } finally {
+      await app.close();
+    }
+  });
+}
+
+/**
+ * Builds Atrium and starts an empty database for `work`, which gets its `url`, a `folder` that is removed with it, the
+ * project's `root`, `connect()` and `load(path)`.
+ */
+export async function onDatabase(work) {
   const root = resolve(import.meta.dirname, '..');
   const nest = createRequire(import.meta.url).resolve('@nestjs/cli/bin/nest.js');
   const built = spawnSync(process.execPath, [nest, 'build'], { cwd: root, stdio: 'inherit' });
@@ -25,30 +51,16 @@ export async function inside(work, items) {
   const { startEmbedded, removeEmbedded } = await load('database/embedded.js');
   const postgres = await startEmbedded({ dataDir: folder, log: () => undefined });
   const clients = [];
-  let app;
+  const connect = async () => {
+    const client = new pg.Client({ connectionString: postgres.url });
+    await client.connect();
+    clients.push(client);
+    return client;
+  };
   try {
-    const { createApplication } = await load('application.js');
-    const { loadConfig } = await load('config/config.js');
-    app = await createApplication(
-      loadConfig({
-        DATABASE_URL: postgres.url,
-        DATA_DIR: folder,
-        TOKEN_SECRET: randomBytes(32).toString('base64url'),
-        LOG_LEVEL: 'warn',
-      }),
-    );
-    await app.init();
-    const connect = async () => {
-      const client = new pg.Client({ connectionString: postgres.url });
-      await client.connect();
-      clients.push(client);
-      return client;
-    };
-    await seed(await connect(), items);
-    await work({ app, connect, load });
+    await work({ url: postgres.url, folder, root, connect, load });
   } finally {
     await Promise.all(clients.map((client) => client.end()));
-    await app?.close();
     await postgres.stop();
     await removeEmbedded(folder);
     rmSync(folder, { recursive: true, force: true });

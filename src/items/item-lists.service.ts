@@ -87,10 +87,7 @@ export class ItemLists {
     query: ItemListQuery,
     position: ListPosition | undefined,
   ): Promise<{ rows: PageRow[]; total: number | undefined }> {
-    const values = [caller.id, named(caller, query)];
-    const [found] = await this.statements.run<{ id: string; languages: string }>(LISTED_WORKSPACE, values);
-    if (!found) throw new ItemWorkspaceNotFound();
-    const workspace = { id: found.id, languages: found.languages.split(',') };
+    const workspace = await this.workspaceOf(caller, query);
     const statement = listStatement(caller.id, workspace, query, position);
     const rows = (await this.readElsewhere(workspace, statement)) ?? (await this.read<PageRow>(statement));
     const [first] = rows;
@@ -101,6 +98,18 @@ export class ItemLists {
           ? Number(first.total)
           : undefined;
     return { rows, total };
+  }
+
+  /** The list's own statement finds out whether the caller may read it. @throws {ItemWorkspaceNotFound} */
+  private async workspaceOf(caller: Caller, query: ItemListQuery): Promise<ListedWorkspace> {
+    const id = named(caller, query);
+    if (id !== null && query.search === undefined) return { id, languages: [] };
+    const [found] = await this.statements.run<{ id: string; languages: string }>(LISTED_WORKSPACE, [
+      caller.id,
+      id,
+    ]);
+    if (!found) throw new ItemWorkspaceNotFound();
+    return { id: found.id, languages: found.languages.split(',') };
   }
 
   private async estimate(
