@@ -9,7 +9,9 @@ import {
 } from '@nestjs/swagger';
 import { Client, type ClientInfo } from '../common/client-info.js';
 import { IdPipe } from '../common/identifiers.js';
+import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import { AgentCredentials } from './agent-credentials.service.js';
 import {
@@ -31,6 +33,7 @@ export class AgentCredentialsController {
    * scope `credentials` may replace its own.
    */
   @Post()
+  @KeepsAnswer()
   @Requires('agents:manage', { orSelf: true })
   @OpenToAgents({ scope: 'credentials', own: true })
   @Header('Cache-Control', 'no-store')
@@ -41,7 +44,7 @@ export class AgentCredentialsController {
     @Param('id', IdPipe) id: string,
     @Body() body: AddCredentialRequest,
     @Client() client: ClientInfo,
-  ): Promise<AddedCredentialResponse> {
+  ): Promise<Representation<AddedCredentialResponse>> {
     return this.credentials.add(caller, id, body, client);
   }
 

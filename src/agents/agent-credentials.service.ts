@@ -5,10 +5,12 @@ import type { Principal } from '../common/access.js';
 import type { ClientInfo } from '../common/client-info.js';
 import { newId } from '../common/identifiers.js';
 import { Forbidden } from '../common/problem.js';
+import { Representation } from '../common/representation.js';
 import { rfc3339 } from '../common/rfc3339.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import type { NewEvent } from '../events/event-appends.js';
-import { AppendingTransactions } from '../events/appending-transactions.js';
+import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import type { Caller } from '../workspaces/requires.js';
 import { AgentGrants } from './agent-grants.js';
 import { lockAgent } from './agent-lock.js';
@@ -61,6 +63,7 @@ export class AgentCredentials {
     private readonly appending: AppendingTransactions,
     private readonly grants: AgentGrants,
     private readonly audit: AuditTrail,
+    private readonly kept: KeptAnswers,
   ) {}
 
   /**
@@ -102,10 +105,10 @@ export class AgentCredentials {
     id: string,
     request: AddCredentialRequest,
     client: ClientInfo,
-  ): Promise<AddedCredentialResponse> {
+  ): Promise<Representation<AddedCredentialResponse>> {
     const publicKey = request.publicKey && readPublicKey(request.publicKey);
     const clientSecret = publicKey ? undefined : newClientSecret();
-    const { answer } = await this.appending.run(async (manager) => {
+    const work = async (manager: EntityManager) => {
       const agent = await lockAgent(manager, caller, id);
       const all = await manager.query<LockedCredential[]>(LOCK_CREDENTIALS, [id]);
       const replaced = all.find((each) => each.id === request.replaces?.toLowerCase() && !each.ended);
@@ -133,12 +136,17 @@ export class AgentCredentials {
       const facts = { credentialId: row.id, kind: row.kind, replaces: replaced?.id ?? null };
       await this.record('agent.credential-added', caller, agent, facts, client, manager);
       return { answer: row, events };
-    });
-    return {
-      ...toCredentialResponse(answer),
-      clientId: id,
-      ...(clientSecret !== undefined && { clientSecret }),
     };
+    const represent = ({ answer }: Appended<CredentialRow>) =>
+      Representation.of<AddedCredentialResponse>(
+        {
+          ...toCredentialResponse(answer),
+          clientId: id,
+          ...(clientSecret !== undefined && { clientSecret }),
+        },
+        { secret: true },
+      );
+    return represent(await this.appending.run(work, this.kept.last(caller, represent)));
   }
 
   /** Sets when a credential ends. One whose end has come loses its tokens at once. @throws as {@link remove} */

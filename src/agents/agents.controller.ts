@@ -61,6 +61,7 @@ export class AgentsController {
 
   /** Makes an agent. Its secret is shown this once. */
   @Post()
+  @KeepsAnswer()
   @Requires('agents:manage')
   @Header('Cache-Control', 'no-store')
   @ApiCreatedResponse({ type: CreatedAgentResponse })

@@ -6,9 +6,10 @@ import { newId } from '../common/identifiers.js';
 import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor } from '../common/pagination.js';
 import { Representation } from '../common/representation.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
-import { AppendingTransactions } from '../events/appending-transactions.js';
+import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import { Membership } from '../workspaces/membership.entity.js';
 import type { Caller } from '../workspaces/requires.js';
 import { WorkspaceDeletion } from '../workspaces/workspace-deletion.js';
@@ -48,6 +49,7 @@ export class AgentsService implements OnModuleInit {
     private readonly statements: PipelinedStatements,
     private readonly appending: AppendingTransactions,
     private readonly epoch: Epoch,
+    private readonly kept: KeptAnswers,
     private readonly audit: AuditTrail,
     private readonly grants: AgentGrants,
     private readonly workspaceDeletion: WorkspaceDeletion,
@@ -77,7 +79,7 @@ export class AgentsService implements OnModuleInit {
     client: ClientInfo,
   ): Promise<Representation<CreatedAgentResponse>> {
     const clientSecret = newClientSecret();
-    const { answer: row, events } = await this.appending.run(async (manager) => {
+    const work = async (manager: EntityManager) => {
       const workspace = await lockWorkspace(
         manager,
         caller,
@@ -93,12 +95,15 @@ export class AgentsService implements OnModuleInit {
         createdBy: caller.id,
       });
       return { answer: agent, events: [agentEvent(AGENT_CREATED, caller.id, agent)] };
-    });
-    return Representation.of(Object.assign(toAgentResponse(row), { clientSecret }), {
-      version: Number(row.version),
-      cursor: formatCursor(this.epoch.current, events[0].seq),
-      location: `/v1/agents/${row.id}`,
-    });
+    };
+    const represent = ({ answer: row, events }: Appended<AgentRow>) =>
+      Representation.of<CreatedAgentResponse>(Object.assign(toAgentResponse(row), { clientSecret }), {
+        version: Number(row.version),
+        cursor: formatCursor(this.epoch.current, events[0].seq),
+        location: `/v1/agents/${row.id}`,
+        secret: true,
+      });
+    return represent(await this.appending.run(work, this.kept.last(caller, represent)));
   }
 
   /**

@@ -13,6 +13,7 @@ import { Client, type ClientInfo } from '../common/client-info.js';
 import { IdPipe } from '../common/identifiers.js';
 import { RateLimit } from '../common/rate-limit.js';
 import type { Representation } from '../common/representation.js';
+import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
 import {
   CreatedEnrolmentTokenResponse,
@@ -31,6 +32,7 @@ export class EnrolmentController {
 
   /** Makes a token by which machines become agents of one kind; it is shown this once. */
   @Post('enrolment-tokens')
+  @KeepsAnswer()
   @Requires('agents:manage')
   @ApiBearerAuth()
   @Header('Cache-Control', 'no-store')
@@ -40,7 +42,7 @@ export class EnrolmentController {
     @CurrentCaller() caller: Caller<'agents:manage'>,
     @Body() body: CreateEnrolmentTokenRequest,
     @Client() client: ClientInfo,
-  ): Promise<CreatedEnrolmentTokenResponse> {
+  ): Promise<Representation<CreatedEnrolmentTokenResponse>> {
     return this.enrolment.create(caller, body, client);
   }
 

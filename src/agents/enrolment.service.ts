@@ -10,6 +10,7 @@ import { Transactions } from '../database/transactions.js';
 import { AppendingTransactions } from '../events/appending-transactions.js';
 import { formatCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
+import { KeptAnswers } from '../idempotency/kept-answers.js';
 import type { Caller } from '../workspaces/requires.js';
 import { readPage } from '../workspaces/workspace-list.js';
 import { lockWorkspace } from '../workspaces/workspace-lock.js';
@@ -56,6 +57,7 @@ export class Enrolment {
     private readonly agents: AgentsService,
     private readonly epoch: Epoch,
     private readonly audit: AuditTrail,
+    private readonly kept: KeptAnswers,
   ) {}
 
   /**
@@ -68,10 +70,10 @@ export class Enrolment {
     caller: Caller<'agents:manage'>,
     request: CreateEnrolmentTokenRequest,
     client: ClientInfo,
-  ): Promise<CreatedEnrolmentTokenResponse> {
+  ): Promise<Representation<CreatedEnrolmentTokenResponse>> {
     const { kind, labels = {}, scopes = [], maxUses = 1, expiresInSeconds = DEFAULT_SECONDS } = request;
     const token = PREFIX + randomBytes(32).toString('base64url');
-    const row = await this.transactions.run(async (manager) => {
+    return this.transactions.run(async (manager) => {
       const named = request.workspaceId ?? (await personalWorkspace(manager, caller.id));
       const workspace = await lockWorkspace(manager, caller, named);
       const [{ tokens }] = await manager.query<[{ tokens: number }]>(COUNT_ENROLMENT_TOKENS, [workspace.id]);
@@ -88,9 +90,10 @@ export class Enrolment {
         expiresInSeconds,
       ]);
       await this.record('agent.enrolment-token-created', caller.id, made, client, manager);
-      return made;
+      const answer = Representation.of({ ...toEnrolmentToken(made), token }, { secret: true });
+      await this.kept.keep(manager, caller, answer);
+      return answer;
     });
-    return { ...toEnrolmentToken(row), token };
   }
 
   /** Those that are still good, newest first. @throws as {@link create} */

@@ -23,6 +23,8 @@ export interface RequestClaim {
   readonly keyHash: Buffer;
   /** Whoever claims the key anew has another. */
   readonly id: string;
+  /** For an answer with secrets: the database does not have it. */
+  readonly sealingKey: Buffer;
 }
 
 /** What the access token of an agent says besides. */

@@ -6,6 +6,8 @@ export interface RepresentationMeta {
   /** Cursors of the pages beside this one of a list. */
   readonly pages?: { readonly next: string | null; readonly previous: string | null };
   readonly status?: number;
+  /** Whether no cache may keep it: it shows a secret. */
+  readonly secret?: boolean;
   /** Whatever else belongs to this answer. */
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -40,10 +42,14 @@ export class Representation<T> {
 /** Kept by the caller alone, and asked for again before it is used: that is what the ETag is for. */
 export const CACHING = 'private, no-cache';
 
+/** On answers with secrets and tokens. */
+export const NO_STORE = 'no-store';
+
 /** The headers that belong to an answer by itself, whatever the request. */
 export function representationHeaders({ json, meta }: Representation<unknown>): Record<string, string> {
   const { version, cursor, location } = meta;
   const headers: Record<string, string> = { ...meta.headers };
+  if (meta.secret) headers['Cache-Control'] = NO_STORE;
   if (json !== '') headers['Content-Type'] = 'application/json; charset=utf-8';
   if (cursor !== undefined) headers['Stream-Cursor'] = cursor;
   if (location !== undefined) headers['Location'] = location;

@@ -2,6 +2,8 @@ import { createHash, createHmac } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { RequestClaim } from '../common/access.js';
 import { newId } from '../common/identifiers.js';
+import { NO_STORE } from '../common/representation.js';
+import { AtriumConfig } from '../config/config.js';
 import { Jobs } from '../jobs/jobs.js';
 import { PipelinedStatements, type StatementValue } from '../database/pipelined-statements.js';
 import {
@@ -19,6 +21,7 @@ import {
   PURGE_KEYS,
   RELEASE_KEY,
 } from './idempotency-keys.sql.js';
+import { sealingKey, unseal } from './sealed-answers.js';
 
 /** An answer as it was sent. */
 export interface KeptAnswer {
@@ -51,6 +54,7 @@ const PURGE_BATCH = 1_000;
 export class IdempotencyKeys {
   constructor(
     private readonly statements: PipelinedStatements,
+    private readonly config: AtriumConfig,
     jobs: Jobs,
   ) {
     jobs.handle(PURGE_JOB, { single: true }, async ({ signal }) => {
@@ -80,7 +84,12 @@ export class IdempotencyKeys {
   ): Promise<RequestClaim | KeptAnswer> {
     const key = parseKey(header);
     if (Math.random() * COUNT_EVERY < 1) await this.refuseTooMany(principalId);
-    const claim = { principalId, keyHash: createHash('sha256').update(key).digest(), id: newId() };
+    const claim: RequestClaim = {
+      principalId,
+      keyHash: createHash('sha256').update(key).digest(),
+      id: newId(),
+      sealingKey: sealingKey(this.config.tokens.secret, principalId, key),
+    };
     const fingerprint = createHmac('sha256', key).update(request).digest();
     const values = [principalId, claim.keyHash, fingerprint, claim.id, takesOver];
     const [row] = await this.statements.run<ClaimRow | undefined>(CLAIM_KEY, values);
@@ -90,7 +99,8 @@ export class IdempotencyKeys {
     if (row.state === 'running') throw new IdempotencyInProgress();
     if (row.state === 'unknown') throw new IdempotencyOutcomeUnknown();
     const headers = JSON.parse(row.headers) as KeptAnswer['headers'];
-    return { status: Number(row.status), headers, body: row.body };
+    const body = headers['Cache-Control'] === NO_STORE ? opened(claim, row.body) : row.body;
+    return { status: Number(row.status), headers, body };
   }
 
   /** Keeps the answer; before it is sent, so that whoever has it gets it again. */
@@ -117,6 +127,15 @@ export class IdempotencyKeys {
   private async refuseTooMany(principalId: string): Promise<void> {
     const [row] = await this.statements.run<{ count: string }>(COUNT_KEYS, [principalId, MAX_KEYS]);
     if (Number(row.count) >= MAX_KEYS) throw new TooManyIdempotencyKeys(MAX_KEYS);
+  }
+}
+
+/** @throws {IdempotencyOutcomeUnknown} for what was sealed under another secret of the server */
+function opened(claim: RequestClaim, body: string): string {
+  try {
+    return unseal(claim.sealingKey, body);
+  } catch {
+    throw new IdempotencyOutcomeUnknown();
   }
 }
 

@@ -3,6 +3,7 @@ import type { Response } from 'express';
 import type { AuthenticatedRequest, RequestClaim } from '../common/access.js';
 import { AlreadyAnswered } from '../common/already-answered.js';
 import { OutcomeUnknown, type Problem } from '../common/problem.js';
+import { NO_STORE } from '../common/representation.js';
 import { IdempotencyKeys, type KeptAnswer } from './idempotency-keys.js';
 import { keepsAnswer, mayRunAgain } from './keeps-answer.js';
 
@@ -17,7 +18,7 @@ const KEPT_HEADERS = [
  * find the principal, limit it and ask for proofs; a request without the header passes at once.
  *
  * An answer of success is kept before it is sent. Errors are not: nothing was done, so the key is free for another
- * try, unless nobody knows. Nor is what no cache may keep (`no-store`): secrets and tokens.
+ * try, unless nobody knows. What no cache may keep (`no-store`), secrets and tokens, is kept where the handler does so.
  */
 @Injectable()
 export class IdempotencyGuard implements CanActivate {
@@ -49,7 +50,7 @@ export class IdempotencyGuard implements CanActivate {
       throw new AlreadyAnswered();
     }
     request.user = { ...request.user, claim: claimed };
-    this.settleBeforeEnd(response, claimed);
+    this.settleBeforeEnd(response, claimed, takesOver);
     return true;
   }
 
@@ -61,22 +62,24 @@ export class IdempotencyGuard implements CanActivate {
   }
 
   /** Holds back the end of the answer until the database knows it. */
-  private settleBeforeEnd(response: Response, claim: RequestClaim): void {
+  private settleBeforeEnd(response: Response, claim: RequestClaim, keeps: boolean): void {
     const end = response.end.bind(response) as (chunk?: unknown, encoding?: unknown) => Response;
     const settleAndEnd = (chunk?: unknown, encoding?: unknown): Response => {
       response.end = end as Response['end'];
-      void this.settle(response, claim, textOf(chunk)).finally(() => end(chunk, encoding));
+      void this.settle(response, claim, textOf(chunk), keeps).finally(() => end(chunk, encoding));
       return response;
     };
     response.end = settleAndEnd as Response['end'];
   }
 
-  private async settle(response: Response, claim: RequestClaim, body: string): Promise<void> {
+  private async settle(response: Response, claim: RequestClaim, body: string, keeps: boolean): Promise<void> {
     try {
       const problem = response.locals['problem'] as Problem | undefined;
       if (problem instanceof OutcomeUnknown || problem?.code === 'internal') await this.keys.doubt(claim);
-      else if (problem || response.getHeader('Cache-Control') === 'no-store') await this.keys.release(claim);
-      else
+      else if (problem) await this.keys.release(claim);
+      else if (response.getHeader('Cache-Control') === NO_STORE) {
+        if (!keeps) await this.keys.release(claim);
+      } else
         await this.keys.answer(claim, { status: response.statusCode, headers: keptHeaders(response), body });
     } catch (error) {
       // The caller learns what was done. A repeat is told that nobody knows, and does nothing twice.

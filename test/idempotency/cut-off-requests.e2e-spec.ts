@@ -109,6 +109,13 @@ const REQUESTS: Readonly<Record<string, () => Promise<Post>>> = {
     const room = await createRoom(ada);
     return { path: `/v1/rooms/${room.id}/messages`, json: { type: 'chat.said', data: { b: 'é', a: 1 } } };
   },
+  '/v1/agents': () => Promise.resolve({ path: '/v1/agents', json: { name: 'é', kind: 'worker' } }),
+  '/v1/agents/:id/secrets': async () => ({
+    path: `/v1/agents/${(await createAgent(ada)).id}/secrets`,
+    json: { name: 'another' },
+  }),
+  '/v1/agents/enrolment-tokens': () =>
+    Promise.resolve({ path: '/v1/agents/enrolment-tokens', json: { kind: 'camera' } }),
   '/v1/agents/:id/disable': async () => ({ path: `/v1/agents/${(await createAgent(ada)).id}/disable` }),
   '/v1/agents/:id/enable': async () => {
     const { id } = await createAgent(ada);

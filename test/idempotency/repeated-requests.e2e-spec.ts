@@ -168,7 +168,7 @@ describe('A POST that is repeated under its Idempotency-Key', () => {
 });
 
 describe('What is kept under an Idempotency-Key', () => {
-  it('is nothing of a request without one, of GET, and of answers with secrets', async () => {
+  it('is nothing of a request without one, of GET, and of answers with tokens or secrets of an account', async () => {
     const before = (await kept()).length;
     await ada.http.post('/v1/items', ITEM);
     await ada.http.get('/v1/items', { headers: { 'Idempotency-Key': newKey() } });
@@ -180,6 +180,35 @@ describe('What is kept under an Idempotency-Key', () => {
     const again = await ada.http.post('/v1/auth/mfa/totp', undefined, { headers });
     expect(again.headers.has('idempotency-replayed')).toBe(false);
     expect(await kept()).toHaveLength(before);
+  });
+
+  it('of an answer with a secret can be read by nobody but whoever sends the same key again', async () => {
+    const key = randomUUID();
+    const make = (client: HttpClient) =>
+      client.post<{ id: string; clientSecret: string }>(
+        '/v1/agents',
+        { name: 'Once', kind: 'worker' },
+        { headers: { 'Idempotency-Key': key } },
+      );
+    const first = await make(ada.http);
+    const again = await make(http(other, ada.token));
+    expect([again.status, again.text]).toEqual([201, first.text]);
+    for (const name of ['etag', 'location', 'stream-cursor', 'cache-control', 'content-type'])
+      expect([name, again.headers.get(name)]).toEqual([name, first.headers.get(name)]);
+    expect(again.headers.get('cache-control')).toBe('no-store');
+    const rows = await app.sql("SELECT k::text, encode(key_hash, 'escape') AS hash FROM idempotency_keys k");
+    expect(JSON.stringify(rows)).not.toContain(first.body.clientSecret);
+    const [sealed] = await app.sql<{ body: string }>(
+      `SELECT body FROM idempotency_keys WHERE headers ->> 'Cache-Control' = 'no-store'`,
+    );
+    expect(Buffer.from(sealed.body, 'base64').toString('latin1')).not.toContain(first.body.id);
+    // Sealed for another key, or by another secret of the server: neither shown nor done again.
+    await app.sql(`UPDATE idempotency_keys SET body = overlay(body placing 'AAAA' from 1) WHERE body = $1`, [
+      sealed.body,
+    ]);
+    expect(code(await make(ada.http))).toEqual([409, 'idempotency_outcome_unknown']);
+    const made = await app.sql(`SELECT FROM agents WHERE name = 'Once'`);
+    expect(made).toHaveLength(1);
   });
 
   it('is neither the key nor the body of the request', async () => {
