@@ -9,6 +9,14 @@ export class DatabaseUnavailableError extends Error {
   }
 }
 
+/** The database has not come to a statement in time, or not to its end: it may still be done. */
+export class DatabaseOverdueError extends DatabaseUnavailableError {
+  constructor() {
+    super('The database has not answered in time');
+    this.name = 'DatabaseOverdueError';
+  }
+}
+
 /** Too many statements wait for the database already; this one was not sent. Safe to try again a little later. */
 export class DatabaseBusyError extends Error {
   constructor(limit: number) {
@@ -74,6 +82,9 @@ export function isRetryable(error: unknown): boolean {
 
 /** Whether a lock was not to be had in time (55P03): nothing of the statement happened. */
 export const isLockTimeout = (error: unknown): boolean => serverError(error)?.code === '55P03';
+
+/** Whether the server has no room for it, on disk (53100) or in memory: nothing of it happened. */
+export const isOutOfRoom = (error: unknown): boolean => /^53[124]00$/.test(serverError(error)?.code ?? '');
 
 /** Whether a table is not there (42P01), or not any more. */
 export const isMissingTable = (error: unknown): boolean => serverError(error)?.code === '42P01';

@@ -1,5 +1,5 @@
 import type { Client, CustomTypesConfig, QueryResult } from 'pg';
-import { DatabaseUnavailableError } from './errors.js';
+import { DatabaseOverdueError, DatabaseUnavailableError } from './errors.js';
 import { CONNECT_TIMEOUT_MS } from './session-options.js';
 import { boundsOf, type DatabaseAddress, newClient, sessionConfig } from './sessions.js';
 
@@ -27,6 +27,14 @@ export interface StatementAddress extends DatabaseAddress {
 /** Called once: with the error, or with the rows. */
 export type Done = (error: Error | undefined, rows: unknown[]) => void;
 
+/** A statement that was sent and is not answered. */
+interface Pending {
+  /** How many looks there had been. */
+  readonly since: number;
+  /** `undefined`: whoever waited was told that it takes too long. */
+  done: Done | undefined;
+}
+
 /**
  * One connection that sends statements without waiting for the answers before them. It is used until it breaks or
  * is retired, never mended.
@@ -39,8 +47,9 @@ export class PipelinedSession {
   private corked = false;
   private answered = 0;
   private answeredBefore = 0;
-  private answeredThen = 0;
-  private calls = 0;
+  private looks = 0;
+  /** In the order in which they are answered. */
+  private readonly pending = new Set<Pending>();
   private readonly client: Client;
   private readonly named: boolean;
   /** Resolves when the connection is usable or has failed for good; answers with the failure. */
@@ -87,7 +96,9 @@ export class PipelinedSession {
   send(statement: Statement, values: readonly StatementValue[], done: Done): void {
     this.busy++;
     this.cork();
-    let settled = false;
+    const entry: Pending = { since: this.looks, done };
+    this.pending.add(entry);
+    let answered = false;
     const { name, text } = statement;
     const query = {
       ...(this.named && { name }),
@@ -99,12 +110,13 @@ export class PipelinedSession {
     // pg's types know of an error or a result; it passes null or undefined for the other.
     this.client.query(query, (error: Error | null | undefined, result: QueryResult | undefined) => {
       // pg calls twice for a value that it cannot encode.
-      if (settled) return;
-      settled = true;
+      if (answered) return;
+      answered = true;
+      this.pending.delete(entry);
       this.busy--;
       this.answered++;
-      if (error) done(this.connectError ?? error, []);
-      else done(undefined, result?.rows ?? []);
+      if (error) entry.done?.(this.connectError ?? error, []);
+      else entry.done?.(undefined, result?.rows ?? []);
     });
   }
 
@@ -134,12 +146,20 @@ export class PipelinedSession {
   }
 
   /**
-   * To be called at an interval: whether statements wait and none was answered for so many calls.
+   * To be called at an interval. Whoever has waited for more than `overdue` calls is told that it takes too long: what
+   * each statement may take is bounded, but not how many stand before it.
+   * @returns whether there is one that has waited for `stalled` calls
    */
-  isStalled(calls: number): boolean {
-    this.calls = this.busy > 0 && this.answered === this.answeredThen ? this.calls + 1 : 0;
-    this.answeredThen = this.answered;
-    return this.calls >= calls;
+  look(stalled: number, overdue: number): boolean {
+    this.looks++;
+    for (const entry of this.pending) {
+      if (this.looks - entry.since <= overdue) break;
+      const { done } = entry;
+      entry.done = undefined;
+      done?.(new DatabaseOverdueError(), []);
+    }
+    const [oldest] = this.pending;
+    return oldest !== undefined && this.looks - oldest.since > stalled;
   }
 
   /**

@@ -1,6 +1,12 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { traces } from '../common/traces.js';
-import { DatabaseBusyError, DatabaseUnavailableError, isConnectionLoss, isStalePlan } from './errors.js';
+import {
+  DatabaseBusyError,
+  DatabaseOverdueError,
+  DatabaseUnavailableError,
+  isConnectionLoss,
+  isStalePlan,
+} from './errors.js';
 import {
   PipelinedSession,
   type Statement,
@@ -24,9 +30,11 @@ const MAX_WAITING = 4_096;
 const BACKOFF_MS = { first: 50, last: 1_000 };
 /** What a statement may take past its own time limit until its connection counts as dead. */
 const SILENCE_MS = 5_000;
+/** What a statement may wait past its own time limit until whoever asked is told that it takes too long. */
+const OVERDUE_MS = 1_000;
 /** How often it is looked whether the database answers at all, in ms. */
 const STALL_LOOK_MS = 500;
-/** How often in a row none of the connections may have had an answer, before further statements are refused at once. */
+/** For so many looks a statement may wait on each of the connections, before further ones are refused at once. */
 const STALLED_LOOKS = 6;
 
 /**
@@ -41,7 +49,7 @@ export class PipelinedStatements implements OnApplicationShutdown {
   private readonly maxWaiting: number;
   private readonly watchdog: NodeJS.Timeout;
   private readonly stallTimer: NodeJS.Timeout;
-  /** Whether every connection there may be waits for the database, and has waited for long. */
+  /** Whether on every connection there may be a statement waits that has waited for long. */
   private stalled = false;
   private failures = 0;
   private retryAt = 0;
@@ -56,8 +64,9 @@ export class PipelinedStatements implements OnApplicationShutdown {
     this.watchdog = setInterval(() => {
       for (const session of this.sessions) session.checkProgress();
     }, options.statementTimeoutMs + SILENCE_MS).unref();
+    const overdueLooks = Math.ceil((options.statementTimeoutMs + OVERDUE_MS) / STALL_LOOK_MS);
     this.stallTimer = setInterval(() => {
-      const stalled = this.sessions.filter((session) => session.isStalled(STALLED_LOOKS));
+      const stalled = [...this.sessions].filter((session) => session.look(STALLED_LOOKS, overdueLooks));
       this.stalled = stalled.length >= this.connections;
     }, STALL_LOOK_MS).unref();
   }
@@ -69,7 +78,8 @@ export class PipelinedStatements implements OnApplicationShutdown {
 
   /**
    * Runs one statement. Statements of one caller may overtake each other unless each is awaited.
-   * @throws {DatabaseBusyError} too many are waiting, or nothing is answered any more; it was not sent
+   * @throws {DatabaseBusyError} too many are waiting, or have waited for long; it was not sent
+   * @throws {DatabaseOverdueError} it has waited for long; a write may happen
    * @throws {DatabaseUnavailableError} there is no connection, or it broke before the answer: a write may have happened
    * @throws {import('pg').DatabaseError} the statement's own error, with its SQLSTATE in `code`
    */
@@ -115,6 +125,8 @@ export class PipelinedStatements implements OnApplicationShutdown {
         session.retire();
         if (first) this.send(statement, values, false, done);
         else done(error, []);
+      } else if (error instanceof DatabaseOverdueError) {
+        done(error, []);
       } else if (isConnectionLoss(error)) {
         this.remove(session);
         session.retire();

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import pg from 'pg';
 import { DatabaseBusyError, DatabaseUnavailableError } from '../database/errors.js';
 import type { PipelinedStatements, Statement } from '../database/pipelined-statements.js';
@@ -171,6 +171,60 @@ describe('A batch whose connection broke', () => {
     expect((await next).value).toBe(3);
     expect(database.batches).toEqual([[1, 2], [3]]);
     expect(committed).toEqual([[3]]);
+  });
+});
+
+describe('A write that waits behind one that takes long', () => {
+  it('is refused unsent after a while, and what comes then is done', async () => {
+    jest.useFakeTimers();
+    try {
+      const [first] = writes(1);
+      await jest.advanceTimersByTimeAsync(1);
+      const [second] = writes(2);
+      const refused = expect(second).rejects.toBeInstanceOf(DatabaseBusyError);
+      await jest.advanceTimersByTimeAsync(6_000);
+      await refused;
+      const [third] = writes(3);
+      await database.answer();
+      await first;
+      await database.answer();
+      expect((await third).value).toBe(3);
+      expect(database.batches).toEqual([[1], [3]]);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('is not tried alone either, when its batch was refused and its neighbours take long', async () => {
+    jest.useFakeTimers();
+    try {
+      database.judge = (batch) => {
+        if (batch.length > 1) throw refusal('55P03');
+      };
+      const [first, second] = writes(1, 2);
+      await jest.advanceTimersByTimeAsync(1);
+      const refused = expect(second).rejects.toBeInstanceOf(DatabaseBusyError);
+      await database.answer();
+      await jest.advanceTimersByTimeAsync(6_000);
+      await database.answer();
+      await Promise.all([first, refused]);
+      expect(database.batches).toEqual([[1, 2], [1]]);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+});
+
+describe('A batch for which there is no room on the disk', () => {
+  it('fails as one: none of its writes would fare better alone', async () => {
+    const full = refusal('53100');
+    database.judge = () => {
+      throw full;
+    };
+    const all = Promise.allSettled(writes(1, 2, 3));
+    await database.answer();
+    expect(results(await all)).toEqual([full, full, full]);
+    expect(database.batches).toHaveLength(1);
   });
 });
 

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { withoutLogContext } from '../common/log-context.js';
 import { type OpenSpan, traces } from '../common/traces.js';
 import type { EntityManager } from 'typeorm';
-import { DatabaseBusyError, isConnectionLoss, isRetryable } from '../database/errors.js';
+import { DatabaseBusyError, isConnectionLoss, isOutOfRoom, isRetryable } from '../database/errors.js';
 import type { PipelinedStatements, Statement } from '../database/pipelined-statements.js';
 import { queryAsText } from '../database/text-rows.js';
 import type { Transactions } from '../database/transactions.js';
@@ -28,6 +28,8 @@ interface Waiting<Input, Row> {
   readonly input: Input;
   /** From here to its answer, if that is recorded. */
   readonly span: OpenSpan | undefined;
+  /** How many looks there had been. */
+  readonly since: number;
   resolve(row: Row): void;
   reject(error: unknown): void;
 }
@@ -35,6 +37,9 @@ interface Waiting<Input, Row> {
 const MAX_BATCH = 256;
 const MAX_WAITING = 8_192;
 const MAX_ATTEMPTS = 3;
+/** How often it is looked who has waited for too long, in ms, and for how many looks somebody may wait unsent. */
+const LOOK_MS = 1_000;
+const PATIENT_LOOKS = 4;
 
 /**
  * Combines the writes of many callers into one statement, round trip and flush: while one batch is on its way
@@ -45,6 +50,7 @@ const MAX_ATTEMPTS = 3;
 export class WriteCombiner<Input extends object, Row extends { n: string }> {
   private waiting: Waiting<Input, Row>[] = [];
   private underWay = false;
+  private looks = 0;
 
   /** @param committed told of each batch's rows, in order, before its callers are */
   constructor(
@@ -55,7 +61,7 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
 
   /**
    * @returns the statement's row for this input, after the commit
-   * @throws {DatabaseBusyError} when too many are waiting already; nothing was written
+   * @throws {DatabaseBusyError} when too many are waiting already, or it has waited for long; nothing was written
    */
   run(input: Input): Promise<Row> {
     return new Promise((resolve, reject) => {
@@ -64,7 +70,7 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
         return;
       }
       const span = traces?.begin({ kind: 'write', statement: this.write.statement.name });
-      this.waiting.push({ input, span, resolve, reject });
+      this.waiting.push({ input, span, since: this.looks, resolve, reject });
       if (this.underWay) return;
       this.underWay = true;
       // What else the event loop brings in this turn shares the first batch.
@@ -98,8 +104,24 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
   }
 
   private async drain(): Promise<void> {
+    const timer = setInterval(() => this.look(), LOOK_MS).unref();
     while (this.waiting.length > 0) await this.send(this.nextBatch());
+    clearInterval(timer);
     this.underWay = false;
+  }
+
+  /** What waits for locks before them is bounded for each batch, but not how many batches. */
+  private look(): void {
+    this.looks++;
+    this.waiting = this.waiting.filter((entry) => !this.isRefused(entry));
+  }
+
+  private isRefused(entry: Waiting<Input, Row>): boolean {
+    if (this.looks - entry.since <= PATIENT_LOOKS) return false;
+    const error = new DatabaseBusyError(this.waiting.length);
+    entry.span?.end(error);
+    entry.reject(error);
+    return true;
   }
 
   private nextBatch(): Waiting<Input, Row>[] {
@@ -128,8 +150,9 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
     } catch (error) {
       // Whoever was sacrificed for a concurrent transaction is at no fault of its own: the batch stays together.
       if (isRetryable(error) && attempt < MAX_ATTEMPTS) await this.send(batch, attempt + 1);
-      else if (isRefusal(error) && batch.length > 1) for (const entry of batch) await this.send([entry]);
-      else
+      else if (isRefusal(error) && batch.length > 1) {
+        for (const entry of batch) if (!this.isRefused(entry)) await this.send([entry]);
+      } else
         for (const entry of batch) {
           entry.span?.end(error);
           entry.reject(this.write.refusal?.(error) ?? error);
@@ -163,7 +186,7 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
   }
 }
 
-/** PostgreSQL itself said no, so nothing of the statement was kept. */
+/** PostgreSQL itself said no, to what one of them wants, so nothing of the statement was kept. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && !isConnectionLoss(error);
+  return error instanceof pg.DatabaseError && !isConnectionLoss(error) && !isOutOfRoom(error);
 }

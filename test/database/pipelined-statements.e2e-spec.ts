@@ -1,7 +1,13 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
-import { DatabaseBusyError, DatabaseUnavailableError, isUniqueViolation } from '../../src/database/errors.js';
+import {
+  DatabaseBusyError,
+  DatabaseOverdueError,
+  DatabaseUnavailableError,
+  isLockTimeout,
+  isUniqueViolation,
+} from '../../src/database/errors.js';
 import {
   type PipelineOptions,
   PipelinedStatements,
@@ -169,6 +175,22 @@ describe('pipelined statements', () => {
     await Promise.all(waiting);
     expect(statements.waiting).toBe(0);
     expect(await statements.run(ECHO, [4, null])).toHaveLength(1);
+  });
+
+  it('tell whoever stands behind many that wait for a lock, and go on when it is gone', async () => {
+    const statements = create({ connections: 1, statementTimeoutMs: 1_000 });
+    await statements.run(ALL);
+    const holder = new Client({ connectionString: database.url });
+    holders.push(holder);
+    await holder.connect();
+    await holder.query('BEGIN');
+    await holder.query('LOCK TABLE numbers IN ACCESS EXCLUSIVE MODE');
+    const settled = await Promise.allSettled(Array.from({ length: 40 }, () => statements.run(ALL)));
+    const reasons = settled.map((result) => (result as PromiseRejectedResult).reason as unknown);
+    expect(isLockTimeout(reasons[0])).toBe(true);
+    expect(reasons.at(-1)).toBeInstanceOf(DatabaseOverdueError);
+    await holder.query('COMMIT');
+    expect(await until(() => statements.run(ALL).catch(() => false as const))).toEqual([]);
   });
 
   it('send a prepared statement again when a migration changed the table under it', async () => {
