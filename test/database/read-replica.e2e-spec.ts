@@ -28,7 +28,7 @@ beforeAll(async () => {
   primary = await StreamingServer.start({ fsync: 'off' });
   await primary.ask(`CREATE DATABASE ${DATABASE} TEMPLATE template0`);
   replica = await primary.startReplica();
-  way = await FaultyProxy.start(replica.listensOn);
+  way = await FaultyProxy.start(replica.port);
   app = await startInstance(primary.url(DATABASE), {
     READ_DATABASE_URL: replica.url(DATABASE, way.port),
   });

@@ -17,6 +17,7 @@ import {
   restartEach,
 } from './instance-faults.js';
 import { conductLeases } from './lease-faults.js';
+import { outages } from './outages.js';
 import { dropWhileAway, dropWhileReplaying, dropWhileStopped } from './retention-faults.js';
 
 const HEARTBEAT_MS = 10_000;
@@ -141,6 +142,7 @@ export const drills: readonly AnyDrill[] = [
     seconds: 60,
     conduct: conductLeases,
   },
+  ...outages,
   {
     name: 'mixed',
     about: 'one fault of each kind after the other',

@@ -16,7 +16,7 @@ export class FaultyProxy {
     private readonly server: Server,
     /** Where to connect to. */
     readonly port: number,
-    private readonly target: number,
+    private target: number,
   ) {}
 
   /** Listens on a free port of 127.0.0.1. */
@@ -46,6 +46,12 @@ export class FaultyProxy {
     }
     this.pairs.clear();
     return count;
+  }
+
+  /** Leads new connections to another port, and breaks those that there are. */
+  redirect(target: number): void {
+    this.target = target;
+    this.cut();
   }
 
   /** Breaks every connection. @returns how many there were */

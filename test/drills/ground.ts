@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Client, type QueryResultRow } from 'pg';
 import { type Binaries, locateBinaries, runAs } from '../../src/database/embedded-binaries.js';
-import { type Home, prepareHome } from '../../src/database/embedded-home.js';
+import { type Account, type Home, prepareHome } from '../../src/database/embedded-home.js';
 import {
   EMBEDDED_USER,
   ensureCluster,
@@ -52,6 +52,21 @@ export class Ground {
     this.keeper.send({ started: pid });
     child.once('exit', () => this.keeper.connected && this.keeper.send({ ended: pid }));
     return child;
+  }
+
+  /** As whom the server runs, where that is somebody else. */
+  get account(): Account | undefined {
+    return this.home.account;
+  }
+
+  /** Tells the keeper of a process that is nobody's child here. */
+  watch(pid: number | undefined): void {
+    if (pid !== undefined) this.keeper.send({ started: pid });
+  }
+
+  /** That it has ended. */
+  unwatch(pid: number | undefined): void {
+    if (pid !== undefined && this.keeper.connected) this.keeper.send({ ended: pid });
   }
 
   /** Has a folder removed when the run is over. */
@@ -139,4 +154,9 @@ export class Ground {
 }
 
 /** What is acknowledged survives a crash of the server; small, since drills are short. */
-const SETTINGS = { shared_buffers: '64MB', max_wal_size: '256MB' };
+const SETTINGS = {
+  shared_buffers: '64MB',
+  max_wal_size: '256MB',
+  // With its data it goes, however it ends. Of a server that lives on, the next start would clear it away.
+  dynamic_shared_memory_type: 'mmap',
+};

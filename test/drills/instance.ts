@@ -5,12 +5,21 @@ import { until } from '../support/until.js';
 import { FaultyProxy } from './faulty-proxy.js';
 import type { Ground } from './ground.js';
 
+/** A PostgreSQL that instances can stand on. */
+export interface DatabaseServer {
+  readonly port: number;
+  /** A URL of a database, by way of `port` if there is something before it. */
+  url(database: string, port?: number): string;
+}
+
 const READY_MS = 60_000;
 const EXIT_MS = 20_000;
 
 /** One of the processes that a drill is hard on. It keeps its address over restarts. */
 export class Instance {
   private process: AtriumProcess | undefined;
+  /** Whether a process of it has ended that nobody had ended. */
+  hasDied = false;
   /** What earlier processes and this one have printed. */
   private said = '';
 
@@ -33,15 +42,18 @@ export class Instance {
       readonly database: string;
       readonly main: string;
       readonly variables: Readonly<Record<string, string>>;
+      /** That of the ground, unless told otherwise. */
+      readonly server?: DatabaseServer;
     },
   ): Promise<Instance> {
+    const { server = ground } = options;
     const port = await freePort();
-    const database = await FaultyProxy.start(ground.port);
+    const database = await FaultyProxy.start(server.port);
     const front = await FaultyProxy.start(port);
     const variables = {
       ...options.variables,
       PORT: String(port),
-      DATABASE_URL: ground.url(options.database, database.port),
+      DATABASE_URL: server.url(options.database, database.port),
     };
     return new Instance(name, ground, port, variables, options.main, database, front);
   }
@@ -64,6 +76,9 @@ export class Instance {
   async start(): Promise<void> {
     const started = await spawnAtrium(this.variables, this.main);
     this.process = started;
+    void started.exited.then(() => {
+      if (this.process === started) this.hasDied = true;
+    });
     this.ground.guard(started.child);
     await started.url();
     await until(`${this.name} is ready`, () => this.isReady(), READY_MS);
@@ -74,6 +89,10 @@ export class Instance {
       ({ ok }) => ok,
       () => false,
     );
+  }
+
+  get pid(): number | undefined {
+    return this.process?.child.pid;
   }
 
   /** `kill -9` */
@@ -94,10 +113,10 @@ export class Instance {
   private async end(signal: NodeJS.Signals): Promise<number | string> {
     const { process } = this;
     if (!process) throw new Error(`${this.name} does not run`);
+    this.process = undefined;
     process.child.kill(signal);
     const code = await Promise.race([process.exited, delay(EXIT_MS, undefined, { ref: false })]);
     if (code === undefined) await process.kill();
-    this.process = undefined;
     this.said += process.output();
     return code ?? 'did not end';
   }

@@ -7,6 +7,8 @@ const KEEP_ALIVE_MS = 500;
 export class RawConnection {
   /** Everything that came. */
   received = '';
+  /** Whether the other side has ended it. */
+  isClosed = false;
   /** Whether this side has ended it. */
   ended = false;
   private beat: NodeJS.Timeout | undefined;
@@ -14,7 +16,11 @@ export class RawConnection {
   private constructor(private readonly socket: Socket) {
     socket.setEncoding('utf8').on('data', (part: string) => (this.received += part));
     socket.on('error', () => undefined);
-    socket.on('close', () => clearInterval(this.beat));
+    socket.on('end', () => (this.isClosed = true));
+    socket.on('close', () => {
+      this.isClosed = true;
+      clearInterval(this.beat);
+    });
   }
 
   static async open(url: string): Promise<RawConnection> {
@@ -32,6 +38,16 @@ export class RawConnection {
       `POST ${path} HTTP/1.1\r\nHost: atrium\r\nConnection: keep-alive\r\nAuthorization: Bearer ${token}\r\n` +
         `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(json)}\r\n\r\n${json}`,
     );
+  }
+
+  /** Sends the beginning of something, and then a letter now and then. */
+  dawdle(beginning: string): void {
+    this.socket.write(beginning);
+    this.beat = setInterval(() => this.socket.write('x'), KEEP_ALIVE_MS);
+  }
+
+  close(): void {
+    this.socket.destroy();
   }
 
   /** From now on shows that it is there: by empty lines, which mean nothing before a request (RFC 9112, section 2.2). */

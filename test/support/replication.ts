@@ -38,7 +38,8 @@ const NOT_COPIED = new Set(['postmaster.pid', 'postmaster.opts', 'pg_wal', 'pg_r
 
 /** A PostgreSQL of a test's own, with a replica or as one. */
 export class StreamingServer {
-  private port = 0;
+  /** Where it listens. */
+  port = 0;
 
   private constructor(
     private readonly folder: string,
@@ -93,12 +94,9 @@ export class StreamingServer {
     return replica;
   }
 
-  url(database = 'postgres', port = this.port): string {
-    return `postgresql://${EMBEDDED_USER}:${this.password}@127.0.0.1:${port}/${database}?sslmode=disable`;
-  }
-
-  get listensOn(): number {
-    return this.port;
+  /** A URL of a database, by way of `at` if there is something before it. */
+  url(database = 'postgres', at = this.port): string {
+    return `postgresql://${EMBEDDED_USER}:${this.password}@127.0.0.1:${at}/${database}?sslmode=disable`;
   }
 
   /** One statement on a connection of its own. */
@@ -117,6 +115,11 @@ export class StreamingServer {
       ),
     );
     this.port = (await findServer(this.home))?.port ?? 0;
+  }
+
+  /** Of its first process. */
+  async pid(): Promise<number | undefined> {
+    return (await findServer(this.home))?.pid;
   }
 
   /** As in a crash: every process of it ends at once. */
