@@ -23,13 +23,16 @@ const MOST_SPANS = 256;
 const BUDGET = createContextKey('how many more spans may hang below');
 
 interface Budget {
+  /** Below zero: so many were left out. */
   left: number;
-  dropped: number;
+  /** Below which they hang. */
+  readonly top: Span;
 }
 
 /** Records what is done by the SDK of OpenTelemetry. */
 export class Recorder implements Traces {
   readonly libraries;
+  private readonly budgets = new WeakMap<Span, Budget>();
   private ending: Promise<void> | undefined;
 
   /** @param ended called when nothing is recorded any more */
@@ -51,14 +54,15 @@ export class Recorder implements Traces {
   }
 
   async run<T>(traced: Traced, work: (span: OpenSpan | undefined) => Promise<T>): Promise<T> {
-    const span = this.open(traced);
-    if (!span) return work(undefined);
-    return this.runIn(span, trace.setSpan(context.active(), span), () => work(new RecordedSpan(span)));
+    const opened = this.open(traced);
+    if (!opened) return work(undefined);
+    const { span, within } = opened;
+    return this.runIn(span, within, () => work(new RecordedSpan(span)));
   }
 
   begin(traced: Traced): OpenSpan | undefined {
-    const span = this.open(traced);
-    return span && new RecordedSpan(span);
+    const opened = this.open(traced);
+    return opened && new RecordedSpan(opened.span);
   }
 
   async runShared<T>(
@@ -70,8 +74,7 @@ export class Recorder implements Traces {
     const spans = writes.flatMap((write) => (write instanceof RecordedSpan ? write.span : []));
     const [first] = spans;
     if (!first) return work();
-    const within = withBudget(ROOT_CONTEXT);
-    if (size === 1) return context.with(trace.setSpan(within, first), work);
+    if (size === 1) return context.with(trace.setSpan(ROOT_CONTEXT, first), work);
     const shared = this.tracer.startSpan(
       `batch ${statement}`,
       {
@@ -85,7 +88,7 @@ export class Recorder implements Traces {
       span.addLink({ context: shared.spanContext() });
       span.setAttribute(ATTR_DB_OPERATION_BATCH_SIZE, size);
     }
-    return this.runIn(shared, trace.setSpan(within, shared), work);
+    return this.runIn(shared, trace.setSpan(ROOT_CONTEXT, shared), work);
   }
 
   async runFrame<T>(
@@ -110,13 +113,12 @@ export class Recorder implements Traces {
   /** Begins something that came from outside, and does it. Whoever does it ends the span. */
   enter<T>(name: string, options: SpanOptions, parent: Context, work: (span: Span) => T): T {
     const span = this.tracer.startSpan(name, options, parent);
-    const within = trace.setSpan(parent, span);
-    return context.with(span.isRecording() ? withBudget(within) : within, work, undefined, span);
+    return context.with(trace.setSpan(parent, span), work, undefined, span);
   }
 
   past(traced: Traced, durationMs: number, error: unknown): void {
-    const span = this.open(traced, performance.now() - durationMs);
-    if (span) new RecordedSpan(span).end(error);
+    const opened = this.open(traced, performance.now() - durationMs);
+    if (opened) new RecordedSpan(opened.span).end(error);
   }
 
   delivered(delivery: Delivery): void {
@@ -157,26 +159,30 @@ export class Recorder implements Traces {
     }
   }
 
-  /** A part of the present work, if that is recorded and has not too many parts already. */
-  private open(traced: Traced, startTime?: number): Span | undefined {
-    const within = context.active();
-    if (!trace.getSpan(within)?.isRecording()) return undefined;
-    const budget = within.getValue(BUDGET) as Budget | undefined;
-    if (budget && budget.left-- <= 0) {
-      budget.dropped++;
+  /** Begins a part of the present work, if that is recorded and has not too many parts already. */
+  private open(traced: Traced, startTime?: number): { span: Span; within: Context } | undefined {
+    const active = context.active();
+    const above = trace.getSpan(active);
+    if (!above?.isRecording()) return undefined;
+    const known = active.getValue(BUDGET) as Budget | undefined;
+    const budget = known ?? this.budgetOf(above);
+    if (budget.left-- <= 0) {
+      budget.top.setAttribute('atrium.spans_left_out', -budget.left);
       return undefined;
     }
     const { name, kind, attributes } = describe(traced);
-    return this.tracer.startSpan(
-      name,
-      { kind, attributes, ...(startTime !== undefined && { startTime }) },
-      within,
-    );
+    const span = this.tracer.startSpan(name, { kind, attributes, startTime }, active);
+    const within = trace.setSpan(active, span);
+    return { span, within: known ? within : within.setValue(BUDGET, budget) };
+  }
+
+  /** Of a request, a frame or a job: what is below hands it on. */
+  private budgetOf(top: Span): Budget {
+    const budget = this.budgets.get(top) ?? { left: MOST_SPANS, top };
+    this.budgets.set(top, budget);
+    return budget;
   }
 }
-
-const withBudget = (within: Context): Context =>
-  within.setValue(BUDGET, { left: MOST_SPANS, dropped: 0 } satisfies Budget);
 
 const traceparentOf = (span: Span): string => {
   const { traceId, spanId } = span.spanContext();
