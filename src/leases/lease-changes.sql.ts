@@ -1,5 +1,5 @@
 import { rfc3339Sql } from '../common/rfc3339.js';
-import { APPEND_CTES } from '../events/append.sql.js';
+import { APPEND_CTES, APPEND_TO_ONE_CTES } from '../events/append.sql.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
 import { tooLarge } from '../items/items.errors.js';
 import { ITEM_UPDATED, itemEventData, itemRoomSql } from '../items/items.events.js';
@@ -59,6 +59,21 @@ export interface EndInput {
 const BACKOFF = { first: 10, most: 3_600 };
 const isWritable = (type: string): string => `(t.writable IS NULL OR ${type} = ANY (t.writable))`;
 
+/** What becomes of the work `l` by the outcome `t`. @param g has how often it is tried at `most` */
+const afterwards = (g: string): string => `state = CASE
+          WHEN t.outcome = 'completed' THEN 'done'
+          WHEN t.outcome = 'released' OR (t.outcome = 'failed' AND t.retry AND l.attempts < ${g}.most) THEN 'ready'
+          ELSE 'dead' END,
+        due_at = now() + CASE WHEN t.outcome = 'failed' AND t.retry
+          THEN least(${BACKOFF.most}, ${BACKOFF.first} * 2 ^ least(l.attempts - 1, 20)) * interval '1 second'
+          ELSE interval '0' END,
+        attempts = CASE WHEN t.outcome = 'released' THEN l.attempts - 1 ELSE l.attempts END,
+        reason = t.reason,
+        changed_at = now()`;
+
+/** The type of the event that tells of `e`. */
+const ENDED = `CASE WHEN e.outcome = 'failed' AND e.state = 'dead' THEN '${LEASE_DEAD}' ELSE 'lease.' || e.outcome END`;
+
 /** Ends leases, however; with the change of the item that comes with it, or not at all. */
 export const END_LEASES: CombinableWrite<EndInput> = {
   keyOf: (input) => input.id,
@@ -99,16 +114,7 @@ export const END_LEASES: CombinableWrite<EndInput> = {
     ),
     ended AS (
       UPDATE lease_states l SET
-        state = CASE
-          WHEN t.outcome = 'completed' THEN 'done'
-          WHEN t.outcome = 'released' OR (t.outcome = 'failed' AND t.retry AND l.attempts < g.most) THEN 'ready'
-          ELSE 'dead' END,
-        due_at = now() + CASE WHEN t.outcome = 'failed' AND t.retry
-          THEN least(${BACKOFF.most}, ${BACKOFF.first} * 2 ^ least(l.attempts - 1, 20)) * interval '1 second'
-          ELSE interval '0' END,
-        attempts = CASE WHEN t.outcome = 'released' THEN l.attempts - 1 ELSE l.attempts END,
-        reason = t.reason,
-        changed_at = now()
+        ${afterwards('g')}
       FROM input t JOIN good g ON g.n = t.n
       WHERE l.item_id = g.item_id
       RETURNING t.n, t.outcome, t.event_id, t.principal_id, l.*
@@ -119,7 +125,7 @@ export const END_LEASES: CombinableWrite<EndInput> = {
       FROM written w JOIN input t ON t.n = w.n
       UNION ALL
       SELECT 3 * e.n + 1, e.workspace_id, e.event_id,
-        CASE WHEN e.outcome = 'failed' AND e.state = 'dead' THEN '${LEASE_DEAD}' ELSE 'lease.' || e.outcome END,
+        ${ENDED},
         ${itemRoomSql('e.item_id')}, e.principal_id, ${leaseEventData('e')}
       FROM ended e
       UNION ALL
@@ -132,5 +138,40 @@ export const END_LEASES: CombinableWrite<EndInput> = {
       (SELECT ${itemEventData('w')}::text FROM written w WHERE w.n = t.n) AS item,
       ${appendedEvents('c.n / 3 = t.n')} AS events
     FROM input t LEFT JOIN held h ON h.n = t.n`,
+  },
+  // What its holder says of one lease, without a change of the item.
+  alone: {
+    fits: ({ outcome, item_event_id }) => outcome !== 'cancelled' && item_event_id === undefined,
+    statement: {
+      name: 'leases.end_alone',
+      text: `
+    WITH input AS MATERIALIZED (
+      SELECT * FROM jsonb_to_record($1::jsonb->0) AS t(
+        n int, id uuid, principal_id uuid, event_id uuid, outcome text, reason text, retry boolean)
+    ),
+    known AS MATERIALIZED (
+      SELECT t.*, l.item_id, l.workspace_id, q.most, s.access_seq, ${maySql('m.role', 'leases:hold')} AS allowed
+      FROM input t JOIN lease_states l ON l.lease_id = t.id AND ${HELD}
+      CROSS JOIN ${membershipOf('l.workspace_id', 't.principal_id')} m
+      CROSS JOIN LATERAL (
+        SELECT q.attempts AS most FROM lease_types q WHERE q.workspace_id = l.workspace_id AND q.type = l.type LIMIT 1) q
+      CROSS JOIN LATERAL (SELECT s.access_seq FROM streams s WHERE s.id = l.workspace_id LIMIT 1) s
+    ),
+    ended AS (
+      UPDATE lease_states l SET
+        ${afterwards('t')}
+      FROM known t
+      WHERE l.item_id = t.item_id AND l.workspace_id = t.workspace_id AND l.lease_id = t.id AND ${HELD} AND t.allowed
+      RETURNING t.outcome, t.event_id, t.principal_id, t.access_seq, l.*
+    ),
+    changes AS MATERIALIZED (
+      SELECT 1 AS n, e.workspace_id AS stream_id, e.event_id, ${ENDED} AS type, ${itemRoomSql('e.item_id')} AS subject,
+        e.principal_id, ${leaseEventData('e')} AS data, e.access_seq
+      FROM ended e
+    ), ${APPEND_TO_ONE_CTES}
+    SELECT t.n, CASE WHEN NOT k.allowed THEN 'false' END AS allowed, 'true' AS writable, 'false' AS lacks_if_match,
+      (SELECT c.data::text FROM changes c) AS work, NULL AS item, ${appendedEvents('true')} AS events
+    FROM input t LEFT JOIN known k ON true`,
+    },
   },
 };

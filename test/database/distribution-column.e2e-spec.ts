@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { BoundedReads } from '../../src/database/bounded-reads.js';
 import { PipelinedStatements, type Statement } from '../../src/database/pipelined-statements.js';
+import { END_LEASES } from '../../src/leases/lease-changes.sql.js';
 import { CLAIM_LEASES } from '../../src/leases/lease-claim.sql.js';
 import { startAgent } from '../support/agents.js';
 import { startAtrium, type TestApp } from '../support/app.js';
@@ -41,8 +42,8 @@ afterAll(() => app.stop());
 
 /** Does what is done all the time. @returns the statements that it took, by name */
 async function hotStatements(): Promise<Map<string, string>> {
-  // Of several claims at once; a lone one has its own.
-  const found = new Map([[CLAIM_LEASES.statement.name, CLAIM_LEASES.statement.text]]);
+  // Of several at once; a lone one has its own.
+  const found = new Map([CLAIM_LEASES, END_LEASES].map(({ statement }) => [statement.name, statement.text]));
   const agent = await startAgent(app, ada, ['items:read', 'items:write', 'leases']);
   await ada.http.call('PUT', '/v1/leases/types', { json: { type: 'job' } });
   const statements = app.nest.get(PipelinedStatements);
@@ -110,6 +111,7 @@ describe('Every hot statement', () => {
         'leases.claim_alone',
         'leases.extend',
         'leases.end',
+        'leases.end_alone',
         'leases.heartbeats',
       ]),
     );

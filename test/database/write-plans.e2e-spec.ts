@@ -56,6 +56,7 @@ describe('A combined write', () => {
     CLAIM_LEASES.alone!,
     EXTEND_LEASES,
     END_LEASES,
+    END_LEASES.alone!,
     HEARTBEATS,
   ])('finds who may do it by key, however many members there are: $statement.name', async ({ statement }) => {
     const nodes = (await planOf(statement.text)).filter((node) => node['Relation Name'] === 'memberships');
