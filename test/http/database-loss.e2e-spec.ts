@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Instance, startInstance } from '../support/app.js';
+import { ask } from '../support/database-embedded.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { http } from '../support/http.js';
-import { createItem, PASSWORD, type Person, registerUser } from '../support/people.js';
+import { createItem, type ItemAnswer, PASSWORD, type Person, registerUser } from '../support/people.js';
 import { type SeverableProxy, startProxy } from '../support/severable-proxy.js';
 import { until } from '../support/until.js';
 
@@ -70,5 +71,30 @@ describe('While the database is gone', () => {
       'writes again',
       async () => (await ada.http.patch(`/v1/items/${item.id}`, {})).status === 200,
     );
+  });
+});
+
+describe('While the database has no room', () => {
+  it('writes are answered 503 to come again, and nothing is half done; reads go on', async () => {
+    const item = await createItem(ada);
+    // As the server says it, whatever it is full of.
+    await ask(
+      database.url,
+      `CREATE FUNCTION refuse_full() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+       CREATE TRIGGER full_disk BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse_full()`,
+    );
+    const answers = await Promise.all([
+      ada.http.post('/v1/items', { title: 'x', type: 'x', data: {} }),
+      ada.http.patch(`/v1/items/${item.id}`, { title: 'x' }),
+      ada.http.patch(`/v1/workspaces/${ada.workspaceId}`, { name: 'x' }),
+    ]);
+    for (const { status, headers, body } of answers) {
+      expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'unavailable', '1']);
+      expect(body.detail).toBe('The database has no room for it; nothing was done. Try again later.');
+    }
+    expect((await ada.http.get<ItemAnswer>(`/v1/items/${item.id}`)).body.version).toBe(item.version);
+    await ask(database.url, 'DROP TRIGGER full_disk ON events');
+    expect((await ada.http.patch(`/v1/items/${item.id}`, { title: 'x' })).status).toBe(200);
   });
 });
