@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type DataSource, MigrationExecutor, type QueryRunner } from 'typeorm';
+import pRetry from 'p-retry';
+import { type DataSource, MigrationExecutor, type MigrationInterface, type QueryRunner } from 'typeorm';
+import { isLockTimeout, isRetryable } from './errors.js';
 import type { DatabaseAddress } from './sessions.js';
 
 /** A migration of this build or of the database's history. */
@@ -17,6 +19,13 @@ const LOCK_POLL_MS = 100;
 /** How long to wait for another process's migrations. */
 const LOCK_LIMIT_MS = 10 * 60_000;
 const PENDING_POLL_MS = 500;
+/**
+ * How long a statement of a migration waits for a lock. Requests for the same table wait behind it, so it gives up soon,
+ * lets them pass, and tries again, for some five minutes in all. Before PostgreSQL looks for deadlocks, which it does
+ * after a second, and of which it might make a request the victim.
+ */
+const LOCK_WAIT_MS = 500;
+const RETRIES = { retries: 40, minTimeout: 500, maxTimeout: 8_000, factor: 1.5, randomize: true };
 
 /** How the database is reached; see {@link import('./sessions.js').DatabaseAddress}. */
 type Way = Pick<DatabaseAddress, 'pooled'>;
@@ -29,14 +38,20 @@ const HISTORY_TABLE = [
 ];
 
 /**
- * Applies the pending migrations, oldest first, each in a transaction of its own. Processes that start at once
- * take turns: the first applies, the others find nothing left to do. Answers with the names of those it applied.
+ * Applies the pending migrations, oldest first, each in a transaction of its own, or in none if it says
+ * `transaction = false`. Processes that start at once take turns: the first applies, the others find nothing left to
+ * do. One that does not get its locks within half a second, or is sacrificed to a deadlock, is taken back and tried again.
+ * Answers with the names of those it applied.
  * @throws whatever a migration throws; those before it stay applied
  */
 export async function migrate(dataSource: DataSource, way: Way = {}): Promise<string[]> {
   return locked(dataSource, way, async (runner) => {
     for (const statement of HISTORY_TABLE) await runner.query(statement);
-    return (await executor(dataSource, runner).executePendingMigrations()).map(({ name }) => name);
+    const executor = new MigrationExecutor(dataSource, runner);
+    const pending = await executor.getPendingMigrations();
+    for (const migration of pending)
+      await inTransaction(runner, migration.instance, () => executor.executeMigration(migration));
+    return pending.map(({ name }) => name);
   });
 }
 
@@ -45,10 +60,49 @@ export async function revert(dataSource: DataSource, way: Way = {}): Promise<str
   return locked(dataSource, way, async (runner) => {
     const last = (await applied(dataSource, runner)).at(-1);
     if (last === undefined) return undefined;
-    await executor(dataSource, runner).undoLastMigration();
+    const executor = new MigrationExecutor(dataSource, runner);
+    executor.transaction = 'none';
+    const migration = dataSource.migrations.find((each) => nameOf(each) === last.name);
+    await inTransaction(runner, migration, () => executor.undoLastMigration());
     return last.name;
   });
 }
+
+/**
+ * Does what a migration asks for in a transaction, again when it did not get its locks; in none if it wants none, or if
+ * there is one around already, behind a pooler. Who builds an index concurrently waits for others, and holds up nobody.
+ */
+async function inTransaction(
+  runner: QueryRunner,
+  migration: MigrationInterface | undefined,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  if (runner.isTransactionActive || migration?.transaction === false) {
+    await work();
+    return;
+  }
+  await retried(async () => {
+    await runner.startTransaction();
+    try {
+      await limitLockWait(runner);
+      await work();
+      await runner.commitTransaction();
+    } catch (error) {
+      // Fails only on a broken connection, which has rolled back by itself.
+      await runner.rollbackTransaction().catch(() => undefined);
+      throw error;
+    }
+  });
+}
+
+const limitLockWait = (runner: QueryRunner): Promise<unknown> =>
+  runner.query(`SELECT set_config('lock_timeout', $1, true)`, [`${LOCK_WAIT_MS}ms`]);
+
+/** Does it again when a lock was not to be had in time, or when it was sacrificed to a deadlock. */
+const retried = <T>(attempt: () => Promise<T>): Promise<T> =>
+  pRetry(attempt, { ...RETRIES, shouldRetry: ({ error }) => isLockTimeout(error) || isRetryable(error) });
+
+const nameOf = (migration: MigrationInterface): string => migration.name ?? migration.constructor.name;
 
 /** The migrations of this build that the database does not have yet, oldest first. */
 export async function pendingMigrations(dataSource: DataSource): Promise<string[]> {
@@ -94,17 +148,9 @@ export async function currentMigration(dataSource: DataSource): Promise<Migratio
   return (await migrationHistory(dataSource)).findLast(({ appliedAt }) => appliedAt !== undefined);
 }
 
-function executor(dataSource: DataSource, runner?: QueryRunner): MigrationExecutor {
-  const found = new MigrationExecutor(dataSource, runner);
-  found.transaction = runner?.isTransactionActive ? 'all' : 'each';
-  return found;
-}
-
 /** Oldest first: a migration's name ends in the milliseconds of its creation. */
 function ownNames(dataSource: DataSource): string[] {
-  return dataSource.migrations
-    .map((migration) => migration.name ?? migration.constructor.name)
-    .toSorted((a, b) => Number(a.slice(-13)) - Number(b.slice(-13)));
+  return dataSource.migrations.map(nameOf).toSorted((a, b) => Number(a.slice(-13)) - Number(b.slice(-13)));
 }
 
 async function applied(
@@ -135,7 +181,7 @@ async function locked<T>(
   const runner = dataSource.createQueryRunner();
   try {
     await runner.connect();
-    if (pooled) return await withinTransaction(dataSource, runner, work);
+    if (pooled) return await retried(() => withinTransaction(dataSource, runner, work));
     await lock(dataSource, runner, `SELECT pg_try_advisory_lock($1) AS got`);
     try {
       await runner.query(`SET statement_timeout = 0; SET lock_timeout = 0;
@@ -163,8 +209,8 @@ async function withinTransaction<T>(
 ): Promise<T> {
   await runner.startTransaction();
   try {
-    await runner.query(`SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;
-      SET LOCAL idle_in_transaction_session_timeout = 0`);
+    await runner.query(`SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0`);
+    await limitLockWait(runner);
     await lock(dataSource, runner, `SELECT pg_try_advisory_xact_lock($1) AS got`);
     const answer = await work(runner);
     await runner.commitTransaction();
