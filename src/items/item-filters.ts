@@ -57,7 +57,8 @@ export class FilterReader {
   private count = 0;
 
   /**
-   * Takes `filter[path]`, `filter[path][operator]` or `filter[or][0][path][operator]`.
+   * Takes `filter[path]`, `filter[path][operator]`, `filter[and][0][path][operator]`, which says the same, or
+   * `filter[or][0][path][operator]`.
    * @throws {ParameterRefused}
    */
   add(name: string, value: string): void {
@@ -66,13 +67,17 @@ export class FilterReader {
     if (value.length > MAX_VALUE_LENGTH)
       throw new ParameterRefused(`must have at most ${MAX_VALUE_LENGTH} characters`);
     const parts = readBrackets(name);
-    if (parts[0] !== 'or') {
+    if (parts[0] !== 'or' && parts[0] !== 'and') {
       this.all.push(readCondition(parts, value));
       return;
     }
-    const [, alternative = '', ...rest] = parts;
+    const [how, alternative = '', ...rest] = parts;
     if (!/^\d{1,3}$/.test(alternative))
-      throw new ParameterRefused('must number its alternatives: filter[or][0][path][operator]');
+      throw new ParameterRefused(`must be numbered: filter[${how}][0][path][operator]`);
+    if (how === 'and') {
+      this.all.push(readCondition(rest, value));
+      return;
+    }
     const conditions = this.alternatives.get(alternative) ?? [];
     conditions.push(readCondition(rest, value));
     this.alternatives.set(alternative, conditions);

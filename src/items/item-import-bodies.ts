@@ -8,6 +8,7 @@ import type { ImportQuery } from './item-import.dto.js';
 export const PART_TYPE = 'application/partial-upload';
 const FORMAT_OF: Readonly<Record<string, ItemFormat>> = {
   'application/x-ndjson': 'ndjson',
+  'application/ndjson': 'ndjson',
   'application/jsonl': 'ndjson',
   'text/csv': 'csv',
 };

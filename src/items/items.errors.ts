@@ -86,7 +86,8 @@ export class BatchFailed extends Problem {
       pointer: `${at}${pointer}`,
       detail,
     }));
-    const detail = `${at}: ${cause.detail} Nothing of the batch was done.`;
+    const sentence = cause.detail.endsWith('.') ? cause.detail : `${cause.detail}.`;
+    const detail = `${at}: ${sentence} Nothing of the batch was done.`;
     super(cause.getStatus(), cause.code, detail, { errors });
   }
 

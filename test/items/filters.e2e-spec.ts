@@ -84,6 +84,11 @@ describe('A filter', () => {
     [{ 'filter[data."x,y"]': 'comma, "quoted"' }, ['rows']],
     // All of several parameters, and one alternative whole.
     [{ 'filter[type]': 'task', 'filter[data.done]': 'false' }, ['low']],
+    [{ 'filter[and][0][type]': 'task', 'filter[and][1][data.done]': 'true' }, ['high']],
+    [
+      { 'filter[and][0][title][ne]': 'low', 'filter[type]': 'task', 'filter[or][0][data.done]': 'true' },
+      ['high'],
+    ],
     [{ 'filter[or][0][type]': 'note', 'filter[or][1][data.done]': 'true' }, ['high', 'none', 'bare', 'rows']],
     [
       {
@@ -154,6 +159,8 @@ describe('A filter', () => {
     [`filter[data${'.a'.repeat(11)}]`, 'x'],
     [`filter[data.${'a'.repeat(201)}]`, 'x'],
     ['filter[or][x][type]', 'x'],
+    ['filter[and][x][type]', 'x'],
+    ['filter[and]', 'x'],
     ['filter[or][0]', 'x'],
     ['filter[or]', 'x'],
     ['filter[or][0][or][0][type]', 'x'],

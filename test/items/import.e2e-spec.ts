@@ -327,6 +327,11 @@ describe('An upload in parts', () => {
     expect([status, body.code]).toEqual([400, 'invalid_upload_header']);
   });
 
+  it.each(['application/ndjson', 'application/jsonl'])('takes %s, too', async (type) => {
+    const dryRun = await send(ada, record(1), '?dryRun=true', { 'Content-Type': type });
+    expect([dryRun.status, (await ended(ada, dryRun.body.id)).refused]).toEqual([202, 0]);
+  });
+
   it('refuses other media types, and a format that is not that of the body', async () => {
     expect((await send(ada, record(1), '', { 'Content-Type': 'application/json' })).status).toBe(415);
     expect((await send(ada, record(1), '', { ...NDJSON, 'Content-Encoding': 'gzip' })).status).toBe(415);
