@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
 import { root, swcOptions } from './test/support/native/paths.mjs';
 
 /** Loaded once per worker; see test/support/native/transform.mjs. */
@@ -13,12 +14,15 @@ const hasPgBouncer = spawnSync('pgbouncer', ['--version']).status === 0;
 if (!hasPgBouncer) console.warn('There is no pgbouncer on the PATH: the specs in test/pooler are left out.');
 const hasKubectl = spawnSync('kubectl', ['kustomize', '--help']).status === 0;
 if (!hasKubectl) console.warn('There is no kubectl on the PATH: the specs in test/kubectl are left out.');
+const hasPostgreSql = globSync('/usr/lib/postgresql/*/bin/pg_basebackup').length > 0;
+if (!hasPostgreSql) console.warn('There is no PostgreSQL of the system: the specs in test/postgresql are left out.');
 
 /** What is not on this machine, by the folder of its specs. */
 const leftOut = [
   ...(hasRedis ? [] : ['redis']),
   ...(hasPgBouncer ? [] : ['pooler']),
   ...(hasKubectl ? [] : ['kubectl']),
+  ...(hasPostgreSql ? [] : ['postgresql']),
 ];
 
 /** Specs run as ES modules (`npm test` passes the flag that allows it). */

@@ -17,7 +17,7 @@ const LONG_TRANSACTION_SECONDS = 300;
 const SPARE_CONNECTIONS = 5;
 /** Beside the pool, each instance has one that listens and those of its statements, lists and snapshots. */
 const OWN_CONNECTIONS = 12;
-const OLDEST_MAJOR = 16;
+const OLDEST_MAJOR = 15;
 const PATIENCE_MS = 5_000;
 
 /** Looks at what an instance needs, as it is now, and changes nothing. */
