@@ -25,6 +25,22 @@ const production = {
   CORS_ORIGINS: 'https://app.example.com, https://admin.example.com:8443',
 };
 
+describe('The address of the web app', () => {
+  it.each([
+    [{}, 'http://localhost:3000'],
+    [{ PORT: '8080' }, 'http://localhost:8080'],
+    [{ PORT: '0' }, 'http://localhost:3000'],
+    [{ PORT: '8080', PUBLIC_URL: 'http://localhost:3000' }, 'http://localhost:3000'],
+  ])('of %j is %s', (variables, address) => {
+    expect(readEnvironment(variables).PUBLIC_URL).toBe(address);
+  });
+
+  it('is asked for in production where mail is sent, whatever the port', () => {
+    const mail = { ...production, SMTP_URL: 'smtps://mail.internal', MAIL_FROM: 'App <app@example.com>' };
+    expect(problemsOf({ ...mail, PORT: '8080' }).join()).toMatch(/PUBLIC_URL must be set in production/);
+  });
+});
+
 describe('A wrong variable stops the start and says its name and the mend', () => {
   it.each<[name: string, value: string, mend: string]>([
     ['NODE_ENV', 'staging', 'must be development, test or production'],

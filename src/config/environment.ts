@@ -251,7 +251,7 @@ export class Environment extends TracingVariables {
 
   // Mail.
 
-  /** Without a slash at the end. */
+  /** Without a slash at the end. When it is not set, its port is PORT. */
   @Matches(/^https?:\/\/[^/\s?#@]+(\/[^\s?#]*[^\s?#/])?$/, {
     message: 'must look like https://app.example.com, without a slash at the end',
   })

@@ -41,5 +41,8 @@ export function readEnvironment(source: Readonly<Record<string, string | undefin
   });
   if (environment.NODE_ENV === 'production') problems.push(...unsafeInProduction(environment));
   if (problems.length > 0) throw new ConfigurationError(problems);
+  // Clients of the token server compare its address with the one that they called.
+  if (!('PUBLIC_URL' in set) && environment.PORT > 0)
+    environment.PUBLIC_URL = `http://localhost:${environment.PORT}`;
   return environment;
 }
