@@ -314,6 +314,14 @@ describe('What is sent', () => {
       ({ name, attributes }) => name === 'GET' && attributes['http.response.status_code'] === 404,
     );
     await receiver.received('a mail', named('send mail'));
+    // A library that speaks OpenTelemetry itself, and would tell what the error quotes.
+    const failing = `${JSON.stringify({ title: FAULT, type: 'x', data: {} })}\n`;
+    const ndjson = { 'Content-Type': 'application/x-ndjson' };
+    await grace.http.call('POST', '/v1/items/import', { raw: failing, headers: ndjson });
+    await receiver.received(
+      'a failed job',
+      ({ name, status }) => name === 'process items.import' && status === 2,
+    );
     expect(receiver.text).not.toContain('planted');
     expect(receiver.text).not.toContain(grace.user.email);
     expect(receiver.text).not.toContain(grace.token);
