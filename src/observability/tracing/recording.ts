@@ -11,7 +11,7 @@ import { Recorder } from './recorder.js';
 import { OwnSampler } from './sampling.js';
 
 /** What waits to be sent, in spans: more are dropped. One part at a time is on its way. */
-const QUEUE = { maxQueueSize: 4_096, maxExportBatchSize: 512, scheduledDelayMillis: 1_000 };
+const QUEUE = { maxQueueSize: 2_048, maxExportBatchSize: 512, scheduledDelayMillis: 1_000 };
 /** Past the time that sending may take. */
 const SLACK_MS = 1_000;
 /** Nothing is long, and errors are told by their kind: their messages quote what they were given. */
