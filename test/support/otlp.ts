@@ -136,6 +136,12 @@ export class OtlpReceiver {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
+  /** Takes spans again; what it has never answered comes anew. */
+  recover(): void {
+    this.mood = 'takes';
+    this.server.closeAllConnections();
+  }
+
   /** Waits for a span. */
   received(what: string, fits: (span: ReceivedSpan) => boolean): Promise<ReceivedSpan> {
     return until(`a span: ${what}`, () => this.spans.find(fits));
