@@ -14,7 +14,7 @@ const TYPE = 'at+jwt';
 /** What every verification demands, over HTTP and over sockets. */
 export const verificationOptions = (config: AtriumConfig, keys: TokenKeys) =>
   ({
-    algorithms: [keys.signing.algorithm],
+    algorithms: keys.algorithms,
     // Agents' tokens name the token server as its metadata does (RFC 8414), people's what was configured.
     issuer: [config.tokens.issuer, config.publicUrl] as [string, string],
     audience: config.tokens.audience,
@@ -66,7 +66,7 @@ export class AccessTokens {
   /** @returns a token for an agent (RFC 9068, section 2.2), its id and its life in seconds */
   signForAgent({ id, sessionId, workspaceId, clientId, scopes, secondsLeft }: AgentGrant): AgentToken {
     const { audience, accessTtlSeconds } = this.config.tokens;
-    const { algorithm, key, kid } = this.keys.signing;
+    const { algorithm, key, kid } = this.keys.signingForAgents;
     const expiresIn = Math.min(accessTtlSeconds, secondsLeft ?? Infinity);
     const issuedAt = Math.floor(this.clock.now() / 1_000);
     const tokenId = newId();

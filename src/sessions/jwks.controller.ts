@@ -14,7 +14,7 @@ export class JwkSet {
 export class JwksController {
   constructor(private readonly keys: TokenKeys) {}
 
-  /** The public keys of access tokens; none while they are signed with a shared secret. */
+  /** The public keys of access tokens: of all of them, or while people's are signed with a secret, of agents'. */
   @Get('jwks.json')
   @Public()
   @Header('Cache-Control', 'public, max-age=300')

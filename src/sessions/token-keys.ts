@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { AtriumConfig } from '../config/config.js';
+import { deriveKey } from './derived-key.js';
 
 /** What signs access tokens now. */
 export interface SigningKey {
   readonly algorithm: 'HS256' | 'ES256';
   readonly key: KeyObject;
-  /** Only with configured key pairs. */
+  /** Only with key pairs. */
   readonly kid?: string;
 }
 
@@ -22,13 +23,17 @@ export class PublicJwk {
 }
 
 /**
- * The keys of access tokens: one secret (HS256), or configured pairs (ES256). There is one algorithm at a
- * time, and a token names a configured key or none: what else its header says (`jku`, `jwk`, `x5u`) is
- * ignored (RFC 8725, sections 3.1 and 3.10).
+ * The keys of access tokens: configured pairs (ES256), or one secret (HS256) for people and a pair that is derived from it
+ * for agents, whose tokens others verify (RFC 9068). A token names a pair or the secret is meant, and each key is good for
+ * one algorithm: what else its header says (`jku`, `jwk`, `x5u`) is ignored (RFC 8725, sections 3.1 and 3.10).
  */
 @Injectable()
 export class TokenKeys {
   readonly signing: SigningKey;
+  /** Of agents' tokens. */
+  readonly signingForAgents: SigningKey;
+  /** Those that tokens may be signed by; a key takes no other than its own. */
+  readonly algorithms: SigningKey['algorithm'][];
   readonly publicKeys: readonly PublicJwk[];
   private readonly verifying: ReadonlyMap<string | undefined, KeyObject>;
 
@@ -36,18 +41,22 @@ export class TokenKeys {
     const first = tokens.keys.find((key) => key.privateKey);
     if (first?.privateKey) {
       this.signing = { algorithm: 'ES256', key: first.privateKey, kid: first.kid };
+      this.signingForAgents = this.signing;
+      this.algorithms = ['ES256'];
       this.verifying = new Map(tokens.keys.map((key) => [key.kid, key.publicKey]));
+      this.publicKeys = tokens.keys.map(toPublicJwk);
     } else {
       const secret = createSecretKey(Buffer.from(tokens.secret));
       this.signing = { algorithm: 'HS256', key: secret };
-      this.verifying = new Map([[undefined, secret]]);
+      const pair = deriveKey(tokens.secret);
+      this.signingForAgents = { algorithm: 'ES256', key: pair.privateKey, kid: pair.kid };
+      this.algorithms = ['HS256', 'ES256'];
+      this.verifying = new Map([
+        [undefined, secret],
+        [pair.kid, pair.publicKey],
+      ]);
+      this.publicKeys = [toPublicJwk(pair)];
     }
-    this.publicKeys = tokens.keys.map(({ kid, publicKey }) => ({
-      ...(publicKey.export({ format: 'jwk' }) as Pick<PublicJwk, 'kty' | 'crv' | 'x' | 'y'>),
-      kid,
-      use: 'sig',
-      alg: 'ES256',
-    }));
   }
 
   /** The key that must have signed a token with this `kid`; `undefined` if there is none. */
@@ -55,3 +64,10 @@ export class TokenKeys {
     return this.verifying.get(kid);
   }
 }
+
+const toPublicJwk = ({ kid, publicKey }: { kid: string; publicKey: KeyObject }): PublicJwk => ({
+  ...(publicKey.export({ format: 'jwk' }) as Pick<PublicJwk, 'kty' | 'crv' | 'x' | 'y'>),
+  kid,
+  use: 'sig',
+  alg: 'ES256',
+});
