@@ -39,7 +39,7 @@ beforeAll(async () => {
   reader = await start('items:read');
 });
 afterAll(async () => {
-  closeSockets();
+  await closeSockets();
   await app.stop();
 });
 
