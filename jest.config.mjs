@@ -15,7 +15,8 @@ if (!hasPgBouncer) console.warn('There is no pgbouncer on the PATH: the specs in
 const hasKubectl = spawnSync('kubectl', ['kustomize', '--help']).status === 0;
 if (!hasKubectl) console.warn('There is no kubectl on the PATH: the specs in test/kubectl are left out.');
 const hasPostgreSql = globSync('/usr/lib/postgresql/*/bin/pg_basebackup').length > 0;
-if (!hasPostgreSql) console.warn('There is no PostgreSQL of the system: the specs in test/postgresql are left out.');
+if (!hasPostgreSql)
+  console.warn('There is no PostgreSQL of the system: the specs in test/postgresql are left out.');
 
 /** What is not on this machine, by the folder of its specs. */
 const leftOut = [
