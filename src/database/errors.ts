@@ -1,3 +1,5 @@
+import { QueryRunnerAlreadyReleasedError, QueryRunnerProviderAlreadyReleasedError } from 'typeorm';
+
 /**
  * The database could not be reached, or the connection broke before the answer came. What was under way may
  * or may not have happened: only the caller knows whether it is safe to try again. `cause` is the original error.
@@ -92,6 +94,9 @@ export const isMissingTable = (error: unknown): boolean => serverError(error)?.c
 /** Whether the connection is what failed (SQLSTATE class 08, a server going down, a socket), not the statement. */
 export function isConnectionLoss(error: unknown): boolean {
   if (error instanceof DatabaseUnavailableError) return true;
+  // What TypeORM says to the next statement of a transaction whose connection broke meanwhile.
+  if (error instanceof QueryRunnerAlreadyReleasedError) return true;
+  if (error instanceof QueryRunnerProviderAlreadyReleasedError) return true;
   const found = serverError(error);
   if (!found)
     return error instanceof Error && /^(Connection terminated|timeout expired|Client )/.test(error.message);

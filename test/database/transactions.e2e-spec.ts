@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { DataSource, type EntityManager } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/data-source.js';
-import { isUniqueViolation } from '../../src/database/errors.js';
+import { isConnectionLoss, isUniqueViolation } from '../../src/database/errors.js';
 import { Transactions } from '../../src/database/transactions.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { ask } from '../support/database-embedded.js';
+import { until } from '../support/until.js';
 
 describe('transactions', () => {
   let database: TestDatabase;
@@ -30,6 +31,12 @@ describe('transactions', () => {
     ask<{ id: number; balance: number }>(database.url, 'SELECT * FROM accounts ORDER BY id');
   const add = (manager: EntityManager, id: number) =>
     manager.query('UPDATE accounts SET balance = balance + 1 WHERE id = $1', [id]);
+
+  const idle = () =>
+    ask(
+      database.url,
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'`,
+    );
 
   it('keep both writers who deadlock', async () => {
     await ask(database.url, 'INSERT INTO accounts VALUES (1, 0), (2, 0)');
@@ -72,5 +79,24 @@ describe('transactions', () => {
     });
     await expect(doomed).rejects.toMatchObject({ code: '40001' });
     expect(attempts).toBe(5);
+  });
+
+  it('are ended by PostgreSQL when nothing is asked in them, which undoes them', async () => {
+    const settings = { url: database.url, poolSize: 1, statementTimeoutMs: 500 };
+    const impatient = await new DataSource(dataSourceOptions(settings)).initialize();
+    try {
+      const forgetful = new Transactions(impatient);
+      const forgotten = forgetful.run(async (manager) => {
+        await manager.query('INSERT INTO accounts VALUES (1, 0)');
+        await until('PostgreSQL has ended it', async () => (await idle()).length === 0);
+        await manager.query('SELECT 1');
+      });
+      const error: unknown = await forgotten.catch((reason: unknown) => reason);
+      expect(isConnectionLoss(error)).toBe(true);
+      expect(await balances()).toEqual([]);
+      expect(await forgetful.run((manager) => manager.query('SELECT 1 AS one'))).toEqual([{ one: 1 }]);
+    } finally {
+      await impatient.destroy();
+    }
   });
 });
