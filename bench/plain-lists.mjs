@@ -3,6 +3,7 @@
 // has. The statement is planned for its values, as Atrium's is.
 import http from 'node:http';
 import pg from 'pg';
+import { answer, toItem } from './plain-answers.mjs';
 import { cursors, verify } from './tokens.mjs';
 
 const { DATABASE_URL, TOKEN_SECRET, PORT, POOL = '16' } = process.env;
@@ -17,29 +18,6 @@ const LIST = `SELECT s.head, i.* FROM memberships m JOIN streams s ON s.id = m.w
     FROM items i WHERE i.workspace_id = $2 AND i.data @> $3 ORDER BY i.id DESC LIMIT $4
   ) i ON true
   WHERE m.principal_id = $1 AND m.workspace_id = $2 ORDER BY i.id DESC`;
-
-const toItem = (row) => ({
-  id: row.id,
-  workspaceId: row.workspace_id,
-  type: row.type,
-  title: row.title,
-  data: row.data,
-  version: row.version,
-  createdAt: row.created_at,
-  createdBy: row.created_by,
-  updatedAt: row.updated_at,
-  updatedBy: row.updated_by,
-});
-
-function answer(response, status, body, headers) {
-  const json = JSON.stringify(body);
-  response.writeHead(status, {
-    'Content-Type': 'application/json; charset=utf-8',
-    'Content-Length': Buffer.byteLength(json),
-    ...headers,
-  });
-  response.end(json);
-}
 
 async function handle(request, response) {
   const { url, headers } = request;

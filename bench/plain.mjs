@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import pg from 'pg';
+import { answer, toItem } from './plain-answers.mjs';
 import { cursors, itemInCursor, verify } from './tokens.mjs';
 
 const { DATABASE_URL, TOKEN_SECRET, PORT, MODE = 'ordered', POOL = '16' } = process.env;
@@ -80,29 +81,6 @@ const SQL = {
 };
 
 const query = async (statement, values) => (await pool.query({ ...statement, values })).rows;
-
-const toItem = (row) => ({
-  id: row.id,
-  workspaceId: row.workspace_id,
-  type: row.type,
-  title: row.title,
-  data: row.data,
-  version: row.version,
-  createdAt: row.created_at,
-  createdBy: row.created_by,
-  updatedAt: row.updated_at,
-  updatedBy: row.updated_by,
-});
-
-function answer(response, status, body, headers) {
-  const json = JSON.stringify(body);
-  response.writeHead(status, {
-    'Content-Type': 'application/json; charset=utf-8',
-    'Content-Length': Buffer.byteLength(json),
-    ...headers,
-  });
-  response.end(json);
-}
 
 const item = (response, status, row) =>
   answer(response, status, toItem(row), { ETag: `"${row.version}"`, 'Stream-Cursor': `0-${row.head}` });

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from './until.js';
@@ -23,15 +23,18 @@ export interface TestRedis {
 /** Runs the server until its input ends, so that it goes with whoever started it, however that ends. */
 const GUARDED = 'redis-server "$@" >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -KILL $!; wait';
 
+/** What a node's port for others of its cluster is above its own. */
+const CLUSTER_OFFSET = 6_000;
+
 /** @param options `cluster`: a cluster of one node, which has all the slots */
 export async function startRedis(options: { readonly cluster?: boolean } = {}): Promise<TestRedis> {
-  const port = await freePort();
+  const port = await freePorts();
   const dir = await mkdtemp(join(tmpdir(), 'atrium-redis-'));
   let guard: ReturnType<typeof run> | undefined;
   let pid = 0;
 
   function run() {
-    const cluster = options.cluster ? ['--cluster-enabled', 'yes', '--cluster-port', `${port + 10_000}`] : [];
+    const cluster = options.cluster ? ['--cluster-enabled', 'yes', '--cluster-port', `${port + CLUSTER_OFFSET}`] : [];
     const local = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir];
     const child = spawn('sh', ['-c', GUARDED, 'sh', ...local, '--save', '', ...cluster], {
       stdio: ['pipe', 'pipe', 'ignore'],
@@ -67,21 +70,24 @@ export async function startRedis(options: { readonly cluster?: boolean } = {}): 
   };
 }
 
-/** Below the range that other sockets are given, with room for a cluster's second port. */
-async function freePort(): Promise<number> {
+/** A free port with a free one for a cluster, both below the range that other sockets are given (32,768 and up). */
+async function freePorts(): Promise<number> {
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000);
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (!isFree) continue;
-    const { port: taken } = server.address() as AddressInfo;
-    server.close();
-    await once(server, 'close');
-    return taken;
+    const port = 20_000 + Math.floor(Math.random() * CLUSTER_OFFSET);
+    if ((await isFree(port)) && (await isFree(port + CLUSTER_OFFSET))) return port;
   }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  const listens = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => resolve(true));
+  });
+  if (!listens) return false;
+  server.close();
+  await once(server, 'close');
+  return true;
 }
 
 /** Whether the answer to a command has this in it. */
