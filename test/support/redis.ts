@@ -34,7 +34,9 @@ export async function startRedis(options: { readonly cluster?: boolean } = {}): 
   let pid = 0;
 
   function run() {
-    const cluster = options.cluster ? ['--cluster-enabled', 'yes', '--cluster-port', `${port + CLUSTER_OFFSET}`] : [];
+    const cluster = options.cluster
+      ? ['--cluster-enabled', 'yes', '--cluster-port', `${port + CLUSTER_OFFSET}`]
+      : [];
     const local = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir];
     const child = spawn('sh', ['-c', GUARDED, 'sh', ...local, '--save', '', ...cluster], {
       stdio: ['pipe', 'pipe', 'ignore'],
