@@ -215,6 +215,56 @@ describe('A write that waits behind one that takes long', () => {
   });
 });
 
+describe('A write that has a statement of its own for one', () => {
+  const ALONE = { name: 'test.write_alone', text: 'unused' };
+  let sent: string[];
+
+  beforeEach(() => {
+    sent = [];
+    const statements = {
+      async run({ name }: Statement, [value]: readonly unknown[]) {
+        sent.push(`${name} ${String(value)}`);
+        if (name === ALONE.name) return value === 13 ? [] : [{ value }];
+        return (JSON.parse(value as string) as Numbered[]).map((input) => ({
+          ...input,
+          n: String(input.n),
+        }));
+      },
+    };
+    combiner = new WriteCombiner<Input, Row>(
+      statements as unknown as PipelinedStatements,
+      {
+        statement: STATEMENT,
+        alone: {
+          statement: ALONE,
+          fits: ({ value }) => value < 100,
+          values: ({ value }) => [value],
+          toRow: (rows: readonly { value: number }[]) => rows[0] && { n: '0', value: rows[0].value },
+        },
+      },
+      (rows) => committed.push(rows.map(({ value }) => value)),
+    );
+  });
+
+  it('is sent by it when nobody else writes, and by the one for many otherwise', async () => {
+    expect(await Promise.all(writes(1))).toEqual([{ n: '0', value: 1 }]);
+    await Promise.all(writes(2, 3));
+    expect(sent).toEqual(['test.write_alone 1', 'test.write [{"n":0,"value":2},{"n":1,"value":3}]']);
+    expect(committed).toEqual([[1], [2, 3]]);
+  });
+
+  it('is sent by the one for many where the other is not for it, or leaves it undone', async () => {
+    await Promise.all(writes(100));
+    expect(await Promise.all(writes(13))).toEqual([{ n: '0', value: 13 }]);
+    expect(sent).toEqual([
+      'test.write [{"n":0,"value":100}]',
+      'test.write_alone 13',
+      'test.write [{"n":0,"value":13}]',
+    ]);
+    expect(committed).toEqual([[100], [13]]);
+  });
+});
+
 describe('A batch for which there is no room on the disk', () => {
   it('fails as one: none of its writes would fare better alone', async () => {
     const full = refusal('53100');

@@ -3,21 +3,34 @@ import { withoutLogContext } from '../common/log-context.js';
 import { type OpenSpan, traces } from '../common/traces.js';
 import type { EntityManager } from 'typeorm';
 import { DatabaseBusyError, isConnectionLoss, isOutOfRoom, isRetryable } from '../database/errors.js';
-import type { PipelinedStatements, Statement } from '../database/pipelined-statements.js';
+import type { PipelinedStatements, Statement, StatementValue } from '../database/pipelined-statements.js';
 import { queryAsText } from '../database/text-rows.js';
 import type { Transactions } from '../database/transactions.js';
 import { announceAsOf } from './event-traces.js';
 import { writesCombined } from './stream-observations.js';
 
+/** What does the same as a combined statement for one input alone, at less cost: it has nothing to share out or to sort. */
+export interface LoneWrite<Input, Row> {
+  readonly statement: Statement;
+  /** Whether the input is one of those that it is for. */
+  fits(input: Input): boolean;
+  /** The statement's parameters. */
+  values(input: Input): readonly StatementValue[];
+  /**
+   * @param rows the statement's, every column as text
+   * @returns what the combined statement would answer; `undefined`: it has written nothing, and leaves it to that one
+   */
+  toRow(rows: readonly unknown[], input: Input): Row | undefined;
+}
+
 /** One kind of write that many callers may share a statement for. */
-export interface CombinableWrite<Input extends object> {
+export interface CombinableWrite<Input extends object, Row = never> {
   /**
    * Takes one parameter, a JSON array of inputs each with its index `n`, and answers one row per input with
    * that `n`, written or not.
    */
   readonly statement: Statement;
-  /** What does the same for one input alone, of those that fit, at less cost. */
-  readonly alone?: { readonly statement: Statement; fits(input: Input): boolean };
+  readonly alone?: LoneWrite<Input, Row>;
   /** Inputs with the same key never share a batch: a statement can change a row only once. */
   keyOf?(input: Input): string;
   /** What the caller is told instead of an error of the database. */
@@ -55,7 +68,7 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
   /** @param committed told of each batch's rows, in order, before its callers are */
   constructor(
     private readonly statements: PipelinedStatements,
-    private readonly write: CombinableWrite<Input>,
+    private readonly write: CombinableWrite<Input, NoInfer<Row>>,
     private readonly committed: (rows: readonly Row[]) => void,
   ) {}
 
@@ -89,10 +102,10 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
     input: Input,
     last: (manager: EntityManager, row: Row) => Promise<void>,
   ): Promise<Row> {
-    const parameter = JSON.stringify([{ n: 0, ...input }]);
     try {
       const written = await transactions.run(async (manager) => {
-        const [row] = await queryAsText<Row>(manager, this.write.statement.text, [parameter]);
+        const run: Run = ({ text }, values) => queryAsText(manager, text, values);
+        const row = (await this.lone(input, run)) ?? (await this.combined([input], run))[0];
         await last(manager, row);
         return row;
       });
@@ -161,30 +174,49 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
   }
 
   private async execute(batch: Waiting<Input, Row>[]): Promise<Row[]> {
-    const parameter = JSON.stringify(batch.map(({ input }, n) => ({ n, ...input })));
-    const { statement, alone } = this.write;
-    const isAlone = batch.length === 1 && alone?.fits(batch[0].input) === true;
-    const rows = await this.written(batch, isAlone ? alone.statement : statement, parameter);
-    if (rows.length !== batch.length)
-      throw new Error(`${statement.name} answered ${rows.length} rows to ${batch.length} inputs`);
-    writesCombined.tell({ statement: statement.name, size: batch.length });
-    rows.sort((a, b) => Number(a.n) - Number(b.n));
+    const run: Run = (statement, values) => this.written(batch, statement, values);
+    const inputs = batch.map(({ input }) => input);
+    const lone = inputs.length === 1 ? await this.lone(inputs[0], run) : undefined;
+    const rows = lone ? [lone] : await this.combined(inputs, run);
+    writesCombined.tell({ statement: this.write.statement.name, size: batch.length });
     if (traces === undefined) this.committed(rows);
     else announceAsOf(batch, () => this.committed(rows));
     return rows;
   }
 
-  private written(
+  /** By the statement for one, if there is one for this input and it takes it. */
+  private async lone(input: Input, run: Run): Promise<Row | undefined> {
+    const { alone } = this.write;
+    if (!alone?.fits(input)) return undefined;
+    return alone.toRow(await run(alone.statement, alone.values(input)), input);
+  }
+
+  /** @returns a row for each, in the order of the inputs */
+  private async combined(inputs: readonly Input[], run: Run): Promise<Row[]> {
+    const { statement } = this.write;
+    const rows = await run<Row>(statement, [JSON.stringify(inputs.map((input, n) => ({ n, ...input })))]);
+    if (rows.length !== inputs.length)
+      throw new Error(`${statement.name} answered ${rows.length} rows to ${inputs.length} inputs`);
+    return rows.sort((a, b) => Number(a.n) - Number(b.n));
+  }
+
+  private written<Found extends object>(
     batch: readonly Waiting<Input, Row>[],
     statement: Statement,
-    parameter: string,
-  ): Promise<Row[]> {
-    if (traces === undefined) return this.statements.run<Row>(statement, [parameter]);
-    const run = (): Promise<Row[]> => this.statements.run<Row>(statement, [parameter]);
+    values: readonly StatementValue[],
+  ): Promise<Found[]> {
+    const run = (): Promise<Found[]> => this.statements.run<Found>(statement, values);
+    if (traces === undefined) return run();
     const spans = batch.flatMap(({ span }) => span ?? []);
     return traces.runShared(statement.name, spans, batch.length, run);
   }
 }
+
+/** Runs a statement, somewhere. */
+type Run = <Found extends object>(
+  statement: Statement,
+  values: readonly StatementValue[],
+) => Promise<Found[]>;
 
 /** PostgreSQL itself said no, to what one of them wants, so nothing of the statement was kept. */
 function isRefusal(error: unknown): boolean {

@@ -13,7 +13,7 @@ import type { Caller } from '../workspaces/requires.js';
 import { WorkspaceNotFound } from '../workspaces/workspaces.errors.js';
 import { LIST_DEAD, RETRY_DEAD } from './lease-work.sql.js';
 import type { DeadList, ListDeadQuery, RetriedItems, RetryRequest } from './leases.dto.js';
-import { toEvents } from './leases.events.js';
+import { eventsOf } from './leases.events.js';
 
 interface DeadRow {
   head: string;
@@ -74,7 +74,7 @@ export class DeadItems {
       ? await this.retryAndKeep(caller, values)
       : (await this.statements.run<RetriedRow>(RETRY_DEAD, values))[0];
     const answer = retried(row);
-    this.announcements.announce(toEvents(row?.events ?? null));
+    this.announcements.announce(eventsOf(row ? [row] : []));
     return answer;
   }
 

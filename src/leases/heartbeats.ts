@@ -11,7 +11,7 @@ import type { HeartbeatRequest, HeartbeatResponse } from './heartbeats.dto.js';
 import { COUNT_ONLINE, HEARTBEATS, type HeartbeatInput, LOSE_AGENTS, type Sign } from './heartbeats.sql.js';
 import type { ExtendedLease } from './leases.dto.js';
 import { AgentsOnly } from './leases.errors.js';
-import { toEvents } from './leases.events.js';
+import { eventsOf } from './leases.events.js';
 
 interface HeartbeatRow {
   n: string;
@@ -49,9 +49,7 @@ export class Heartbeats implements OnApplicationBootstrap, OnApplicationShutdown
     private readonly credentials: AgentCredentials,
     private readonly clock: Clock,
   ) {
-    this.beats = new WriteCombiner(statements, HEARTBEATS, (rows) =>
-      announcements.announce(rows.flatMap(({ events }) => toEvents(events)).sort((a, b) => a.seq - b.seq)),
-    );
+    this.beats = new WriteCombiner(statements, HEARTBEATS, (rows) => announcements.announce(eventsOf(rows)));
   }
 
   onApplicationBootstrap(): void {
@@ -115,7 +113,7 @@ export class Heartbeats implements OnApplicationBootstrap, OnApplicationShutdown
 
   private async lose(): Promise<number> {
     const [row] = await this.statements.run<{ lost: string; events: string | null }>(LOSE_AGENTS, [BATCH]);
-    this.announcements.announce(toEvents(row.events).sort((a, b) => a.seq - b.seq));
+    this.announcements.announce(eventsOf([row]));
     return Number(row.lost);
   }
 

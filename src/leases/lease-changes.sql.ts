@@ -4,7 +4,13 @@ import type { CombinableWrite } from '../events/write-combiner.js';
 import { tooLarge } from '../items/items.errors.js';
 import { ITEM_UPDATED, itemEventData, itemRoomSql } from '../items/items.events.js';
 import { maySql, membershipOf } from '../workspaces/permissions.js';
-import { AGENT_LEASE_CANCELLED, appendedEvents, LEASE_DEAD, leaseEventData } from './leases.events.js';
+import {
+  AGENT_LEASE_CANCELLED,
+  appendedEvents,
+  LEASE_DEAD,
+  leaseEventData,
+  type Told,
+} from './leases.events.js';
 
 export interface ExtendInput {
   readonly id: string;
@@ -55,6 +61,17 @@ export interface EndInput {
   readonly writable?: readonly string[] | undefined;
 }
 
+export interface EndRow {
+  n: string;
+  /** Null where there is no such lease. */
+  allowed: string | null;
+  writable: string;
+  lacks_if_match: string;
+  work: string | null;
+  item: string | null;
+  events: Told;
+}
+
 /** After the first failure, then doubling, and at most; in seconds. */
 const BACKOFF = { first: 10, most: 3_600 };
 const isWritable = (type: string): string => `(t.writable IS NULL OR ${type} = ANY (t.writable))`;
@@ -75,7 +92,7 @@ const afterwards = (g: string): string => `state = CASE
 const ENDED = `CASE WHEN e.outcome = 'failed' AND e.state = 'dead' THEN '${LEASE_DEAD}' ELSE 'lease.' || e.outcome END`;
 
 /** Ends leases, however; with the change of the item that comes with it, or not at all. */
-export const END_LEASES: CombinableWrite<EndInput> = {
+export const END_LEASES: CombinableWrite<EndInput, EndRow> = {
   keyOf: (input) => input.id,
   refusal: tooLarge,
   statement: {
@@ -142,6 +159,8 @@ export const END_LEASES: CombinableWrite<EndInput> = {
   // What its holder says of one lease, without a change of the item.
   alone: {
     fits: ({ outcome, item_event_id }) => outcome !== 'cancelled' && item_event_id === undefined,
+    values: (input) => [JSON.stringify([{ n: 0, ...input }])],
+    toRow: ([row]: readonly EndRow[]) => row,
     statement: {
       name: 'leases.end_alone',
       text: `

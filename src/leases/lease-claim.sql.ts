@@ -1,30 +1,12 @@
 import { rfc3339Sql } from '../common/rfc3339.js';
 import type { Statement } from '../database/pipelined-statements.js';
-import { APPEND_CTES, APPEND_TO_ONE_CTES } from '../events/append.sql.js';
+import { APPEND_CTES } from '../events/append.sql.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
 import { itemEventData, itemRoomSql } from '../items/items.events.js';
 import { maySql, membershipOf } from '../workspaces/permissions.js';
+import { type ClaimInput, type ClaimRow, isDueFor } from './lease-search.sql.js';
 import { appendedEvents, LEASE_CLAIMED, LEASE_EXPIRED, leaseEventData } from './leases.events.js';
-
-export interface ClaimInput {
-  readonly agent_id: string;
-  readonly workspace_id: string;
-  /** Sorted: claims that ask for the same share their search. */
-  readonly types: readonly string[];
-  readonly labels: Readonly<Record<string, string>>;
-  /** Inclusive. */
-  readonly priority_from: number;
-  readonly priority_to: number;
-  /** Inclusive, for `timestamptz`: when it became due. */
-  readonly due_from: string;
-  readonly due_to: string;
-  /** Whether the agent will have the leases with the answer; else they are on their way to a socket. */
-  readonly delivered: boolean;
-  readonly ttl: number;
-  readonly most: number;
-  /** How many leases the agent may hold. */
-  readonly held_most: number;
-}
+import { LONE_CLAIM } from './lone-claim.sql.js';
 
 const SAME_SEARCH = 'workspace_id, types, labels, priority_from, priority_to, due_from, due_to';
 
@@ -33,11 +15,15 @@ const COLUMNS = `
         due_from timestamptz, due_to timestamptz, delivered boolean, ttl int, most int, held_most int`;
 
 /** Whether `l`, of a type with so many `attempts`, is what `p` looks for. */
-const isDueFor = (p: string, attempts: string): string => `
-          l.workspace_id = ${p}.workspace_id AND l.state IN ('ready', 'leased')
-          AND l.due_at <= now() AND l.due_at BETWEEN ${p}.due_from AND ${p}.due_to
-          AND l.priority BETWEEN ${p}.priority_from AND ${p}.priority_to AND l.labels @> ${p}.labels
-          AND (l.state = 'ready' OR l.attempts < ${attempts})`;
+const isDue = (p: string, attempts: string): string =>
+  `l.workspace_id = ${p}.workspace_id AND ${isDueFor({
+    from: `${p}.due_from`,
+    to: `${p}.due_to`,
+    least: `${p}.priority_from`,
+    most: `${p}.priority_to`,
+    labels: `${p}.labels`,
+    attempts,
+  })}`;
 
 /** How many leases of a type there are. */
 const leasedOf = (type: string): string => `(
@@ -48,63 +34,36 @@ const leasedOf = (type: string): string => `(
 
 /** How many leases the agent of a claim holds. */
 const HELD = `(
-        SELECT count(*) FROM lease_states l WHERE l.agent_id = t.agent_id AND l.state = 'leased' AND l.due_at > now()
+        SELECT count(*) FROM lease_states l
+        WHERE l.agent_id = t.agent_id AND l.workspace_id = t.workspace_id AND l.state = 'leased' AND l.due_at > now()
       )`;
 
-/** Provides `allowed`: the claims of those who may claim, with how many leases each may have at most (`want`). */
-const allowed = (also = '', joined = ''): string => `allowed AS MATERIALIZED (
-      SELECT t.*, greatest(0, least(t.most, t.held_most - ${HELD}))::int AS want${also}
-      FROM input t${joined} CROSS JOIN ${membershipOf('t.workspace_id', 't.agent_id')} m
-      WHERE ${maySql('m.role', 'leases:hold')}
-    )`;
-
-/** Provides `gates`: the rows, locked, of those types in `wanted` that have a limit. */
-const GATES = `gates AS MATERIALIZED (
-      SELECT q.workspace_id, q.type, q.claims FROM lease_types q
-      WHERE q.concurrency IS NOT NULL AND EXISTS (
-        SELECT FROM wanted w WHERE w.workspace_id = q.workspace_id AND w.type = q.type)
-      ORDER BY q.workspace_id, q.type FOR NO KEY UPDATE OF q
-    )`;
-
-/** How many of a type are left for `w`, of `wanted`, when others of the statement take `before` of them. */
-const roomFor = (before: string): string => `CASE
+/** How many of a type are left for `w`, of `wanted`, when others of the statement take some of them before. */
+const ROOM = `CASE
         WHEN w.concurrency IS NULL THEN w.want
         WHEN g.claims IS DISTINCT FROM w.claims THEN CASE WHEN refuse_stale_access() IS NULL THEN 0 END
-        ELSE least(w.want, greatest(0, w.concurrency - ${before} - ${leasedOf('w')}))::int END`;
-
-/** The most urgent of what is due, locked where nobody else has it locked: as `d`, so many as `room` says. */
-const dueFor = (p: string, room: string, also = ''): string => `LATERAL (
-        SELECT l.item_id, l.priority, l.due_at, l.state, l.lease_id, l.agent_id, i.version${also}
-        FROM lease_states l JOIN items i ON i.id = l.item_id
-        WHERE l.type = ${p}.type AND ${isDueFor(p, `${p}.attempts`)}
-        ORDER BY l.priority DESC, l.due_at, l.item_id LIMIT ${room} FOR UPDATE OF l SKIP LOCKED
-      ) d`;
-
-/** Counts claims of `taken` where a type has a limit. */
-const COUNTED = `counted AS (
-      UPDATE lease_types q SET claims = q.claims + 1 FROM gates g
-      WHERE q.workspace_id = g.workspace_id AND q.type = g.type AND EXISTS (SELECT FROM taken)
-    )`;
+        ELSE least(w.want, greatest(0, w.concurrency - w.before - ${leasedOf('w')}))::int END`;
 
 /** Makes leases of `taken`. */
 const CLAIMED = `UPDATE lease_states l SET state = 'leased', lease_id = gen_random_uuid(), agent_id = k.taker,
         fence = k.version, delivered = k.delivered, attempts = l.attempts + 1,
         due_at = now() + k.ttl * interval '1 second', reason = NULL, changed_at = now()
-      FROM taken k WHERE l.item_id = k.item_id
-      RETURNING l.*, k.state AS old_state, k.lease_id AS old_lease, k.agent_id AS old_agent`;
+      FROM taken k WHERE l.item_id = k.item_id AND l.workspace_id = k.workspace_id
+      RETURNING l.*, k.state AS old_state, k.lease_id AS old_lease, k.agent_id AS old_agent, k.n, k.rank`;
 
 /** What the stream is told of `claimed`: that a lease has expired, with 0 as `step`, and that there is a new one. */
-const told = (also: string): string => `
-        SELECT 0 AS step, e.workspace_id, e.item_id, '${LEASE_EXPIRED}' AS type, e.old_agent AS principal_id,
-          ${leaseEventData('e', 'e.old_lease', 'e.old_agent')} || '{"state": "ready", "reason": "expired"}' AS data, ${also}
+const TOLD = `
+        SELECT 0 AS step, e.n AS claim, e.rank, e.workspace_id, e.item_id, '${LEASE_EXPIRED}' AS type,
+          e.old_agent AS principal_id,
+          ${leaseEventData('e', 'e.old_lease', 'e.old_agent')} || '{"state": "ready", "reason": "expired"}' AS data
         FROM claimed e WHERE e.old_state = 'leased'
         UNION ALL
-        SELECT 1, e.workspace_id, e.item_id, '${LEASE_CLAIMED}', e.agent_id, ${leaseEventData('e')}, ${also}
+        SELECT 1, e.n, e.rank, e.workspace_id, e.item_id, '${LEASE_CLAIMED}', e.agent_id, ${leaseEventData('e')}
         FROM claimed e`;
 
-/** A lease `c` with its item, as the claim answers it. */
-const leaseOf = (item: string): string => `jsonb_build_object('id', c.lease_id, 'fence', c.fence,
-          'attempt', c.attempts, 'expiresAt', ${rfc3339Sql('c.due_at')}, 'item', ${itemEventData(item)})`;
+/** A lease `c` with its item `i`, as the claim answers it. */
+const LEASE = `jsonb_build_object('id', c.lease_id, 'fence', c.fence,
+          'attempt', c.attempts, 'expiresAt', ${rfc3339Sql('c.due_at')}, 'item', ${itemEventData('i')})`;
 
 /**
  * Claims for many agents at once. What is due is locked where nobody else has it locked, so claims of other instances
@@ -112,14 +71,18 @@ const leaseOf = (item: string): string => `jsonb_build_object('id', c.lease_id, 
  * order of arrival. Where a type has a limit, the leases of that type are counted, and a claim that another one has
  * overtaken since is run again (40001): together they do not go beyond it.
  */
-export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
+export const CLAIM_LEASES: CombinableWrite<ClaimInput, ClaimRow> = {
   // What an agent holds is counted once per statement: two of its claims in one would go beyond its limit.
   keyOf: (input) => input.agent_id,
   statement: {
     name: 'leases.claim',
     text: `
     WITH input AS MATERIALIZED (SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(${COLUMNS})),
-    ${allowed()},
+    allowed AS MATERIALIZED (
+      SELECT t.*, greatest(0, least(t.most, t.held_most - ${HELD}))::int AS want
+      FROM input t CROSS JOIN ${membershipOf('t.workspace_id', 't.agent_id')} m
+      WHERE ${maySql('m.role', 'leases:hold')}
+    ),
     shares AS (
       SELECT *, sum(want) OVER (PARTITION BY ${SAME_SEARCH} ORDER BY n) AS upto FROM allowed
     ),
@@ -132,69 +95,51 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput> = {
         sum(s.want) OVER (PARTITION BY q.workspace_id, q.type ORDER BY s.search) - s.want AS before
       FROM searches s JOIN lease_types q ON q.workspace_id = s.workspace_id AND q.type = ANY (s.types)
     ),
-    ${GATES},
+    gates AS MATERIALIZED (
+      SELECT q.workspace_id, q.type, q.claims FROM lease_types q
+      WHERE q.concurrency IS NOT NULL AND (q.workspace_id, q.type) IN (SELECT w.workspace_id, w.type FROM wanted w)
+      ORDER BY q.workspace_id, q.type FOR NO KEY UPDATE OF q
+    ),
     passed AS MATERIALIZED (
-      SELECT w.*, ${roomFor('w.before')} AS room
+      SELECT w.*, ${ROOM} AS room
       FROM wanted w LEFT JOIN gates g ON g.workspace_id = w.workspace_id AND g.type = w.type
     ),
-    due AS MATERIALIZED (SELECT p.search, d.* FROM passed p CROSS JOIN ${dueFor('p', 'p.room')}),
+    due AS MATERIALIZED (
+      SELECT p.search, d.* FROM passed p CROSS JOIN LATERAL (
+        SELECT l.item_id, l.priority, l.due_at, l.state, l.lease_id, l.agent_id, i.version
+        FROM lease_states l JOIN items i ON i.id = l.item_id AND i.workspace_id = l.workspace_id
+        WHERE l.type = p.type AND ${isDue('p', 'p.attempts')}
+        ORDER BY l.priority DESC, l.due_at, l.item_id LIMIT p.room FOR UPDATE OF l SKIP LOCKED
+      ) d
+    ),
     ranked AS (
       SELECT *, row_number() OVER (PARTITION BY search ORDER BY priority DESC, due_at, item_id) AS rank
       FROM (SELECT DISTINCT ON (item_id) * FROM due ORDER BY item_id, search) d
     ),
     taken AS MATERIALIZED (
-      SELECT h.n, h.agent_id AS taker, h.ttl, h.delivered, r.*
+      SELECT h.n, h.workspace_id, h.agent_id AS taker, h.ttl, h.delivered, r.*
       FROM ranked r
       JOIN searches s ON s.search = r.search
       JOIN shares h USING (${SAME_SEARCH})
       WHERE r.rank > h.upto - h.want AND r.rank <= h.upto
     ),
-    ${COUNTED},
-    claimed AS (${CLAIMED}, k.n, k.rank),
+    counted AS (
+      UPDATE lease_types q SET claims = q.claims + 1 FROM gates g
+      WHERE q.workspace_id = g.workspace_id AND q.type = g.type AND EXISTS (SELECT FROM taken)
+    ),
+    claimed AS (${CLAIMED}),
     changes AS MATERIALIZED (
       SELECT row_number() OVER (ORDER BY c.claim, c.rank, c.step)::int AS n, c.workspace_id AS stream_id,
         gen_random_uuid() AS event_id, c.type, ${itemRoomSql('c.item_id')} AS subject, c.principal_id, c.data, c.claim
-      FROM (${told('e.n AS claim, e.rank')}) c
+      FROM (${TOLD}) c
     ), ${APPEND_CTES}
     SELECT t.n, (a.n IS NULL)::text AS forbidden,
-      (SELECT jsonb_agg(${leaseOf('i')} ORDER BY c.rank)
-        FROM claimed c JOIN items i ON i.id = c.item_id WHERE c.n = t.n)::text AS leases,
+      (SELECT jsonb_agg(${LEASE} ORDER BY c.rank)
+        FROM claimed c JOIN items i ON i.id = c.item_id AND i.workspace_id = c.workspace_id WHERE c.n = t.n)::text AS leases,
       ${appendedEvents('c.claim = t.n')} AS events
     FROM input t LEFT JOIN allowed a ON a.n = t.n`,
   },
-  // One lease for one agent: to share out, to rank and to collect would cost as much as the claim.
-  alone: {
-    fits: ({ most }) => most === 1,
-    statement: {
-      name: 'leases.claim_alone',
-      text: `
-    WITH input AS MATERIALIZED (SELECT * FROM jsonb_to_record($1::jsonb->0) AS t(${COLUMNS})),
-    ${allowed(', s.access_seq', ' JOIN streams s ON s.id = t.workspace_id')},
-    wanted AS MATERIALIZED (
-      SELECT a.*, q.type, q.attempts, q.concurrency, q.claims
-      FROM allowed a JOIN lease_types q ON q.workspace_id = a.workspace_id AND q.type = ANY (a.types)
-      WHERE a.want > 0
-    ),
-    ${GATES},
-    taken AS MATERIALIZED (
-      SELECT w.agent_id AS taker, w.ttl, w.delivered, w.access_seq, d.*
-      FROM wanted w LEFT JOIN gates g ON g.workspace_id = w.workspace_id AND g.type = w.type
-      CROSS JOIN ${dueFor('w', roomFor('0'), ', i AS item')}
-      ORDER BY d.priority DESC, d.due_at, d.item_id LIMIT 1
-    ),
-    ${COUNTED},
-    claimed AS (${CLAIMED}, k.access_seq, k.item),
-    changes AS MATERIALIZED (
-      SELECT c.step + c.again AS n, c.workspace_id AS stream_id, gen_random_uuid() AS event_id, c.type,
-        ${itemRoomSql('c.item_id')} AS subject, c.principal_id, c.data, c.access_seq
-      FROM (${told("(e.old_state = 'leased')::int AS again, e.access_seq")}) c
-    ), ${APPEND_TO_ONE_CTES}
-    SELECT t.n, (a.n IS NULL)::text AS forbidden,
-      CASE WHEN c.lease_id IS NOT NULL THEN jsonb_build_array(${leaseOf('(c.item)')})::text END AS leases,
-      ${appendedEvents('true')} AS events
-    FROM input t LEFT JOIN allowed a ON true LEFT JOIN claimed c ON true`,
-    },
-  },
+  alone: LONE_CLAIM,
 };
 
 /** Leases of the agent $2 that have arrived at its socket. */
@@ -221,7 +166,7 @@ export const NEXT_DUE: Statement = {
   text: `SELECT CASE WHEN ${HELD} < t.held_most AND EXISTS (
         SELECT FROM lease_types q WHERE q.workspace_id = t.workspace_id AND q.type = ANY (t.types)
           AND (q.concurrency IS NULL OR q.concurrency > ${leasedOf('q')})
-          AND EXISTS (SELECT FROM lease_states l WHERE l.type = q.type AND ${isDueFor('t', 'q.attempts')})
+          AND EXISTS (SELECT FROM lease_states l WHERE l.type = q.type AND ${isDue('t', 'q.attempts')})
       ) THEN '0' ELSE (
         SELECT ceil(extract(epoch FROM min(l.due_at) - clock_timestamp()) * 1000)::text
         FROM unnest(t.types) k(type) CROSS JOIN LATERAL (

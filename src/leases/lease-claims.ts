@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
 import type { Principal } from '../common/access.js';
 import { Forbidden } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
@@ -13,19 +12,13 @@ import { Epoch } from '../events/epoch.js';
 import type { StreamEvent } from '../events/stream-event.js';
 import { WriteCombiner } from '../events/write-combiner.js';
 import { KeptAnswers } from '../idempotency/kept-answers.js';
-import { CLAIM_LEASES, type ClaimInput, NEXT_DUE } from './lease-claim.sql.js';
+import { CLAIM_LEASES, NEXT_DUE } from './lease-claim.sql.js';
+import type { ClaimInput, ClaimRow } from './lease-search.sql.js';
 import { LeaseTypes } from './lease-types.js';
 import { LeaseWaiters } from './lease-waiters.js';
 import type { ClaimRequest, LeaseList, WorkFilter } from './leases.dto.js';
 import { AgentsOnly } from './leases.errors.js';
-import { toEvents } from './leases.events.js';
-
-interface ClaimRow {
-  n: string;
-  forbidden: string;
-  leases: string | null;
-  events: string | null;
-}
+import { eventsOf } from './leases.events.js';
 
 /** What an agent works on. */
 export interface WorkWish {
@@ -62,12 +55,12 @@ export class LeaseClaims {
     private readonly waiters: LeaseWaiters,
     private readonly kept: KeptAnswers,
     private readonly epoch: Epoch,
-    private readonly announcements: Announcements,
+    announcements: Announcements,
     config: AtriumConfig,
   ) {
     this.heldMost = config.leases.perAgent;
     this.claims = new WriteCombiner(statements, CLAIM_LEASES, (rows) =>
-      announcements.announce(rows.flatMap(({ events }) => toEvents(events)).sort((a, b) => a.seq - b.seq)),
+      announcements.announce(eventsOf(rows)),
     );
   }
 
@@ -161,6 +154,7 @@ export class LeaseClaims {
       ttl: ttlSeconds,
       most,
       held_most: this.heldMost,
+      limited: types.some((type) => this.types.isLimited(workspaceId, type)),
     };
   }
 
@@ -173,18 +167,13 @@ export class LeaseClaims {
     caller: Principal,
     input: ClaimInput,
   ): Promise<Representation<LeaseList> | undefined> {
-    const parameter = JSON.stringify([{ n: 0, ...input }]);
-    const { statement, alone } = CLAIM_LEASES;
-    const { text } = alone?.fits(input) ? alone.statement : statement;
-    const claimed = await this.transactions.run(async (manager: EntityManager) => {
-      const [row] = await manager.query<[ClaimRow]>(text, [parameter]);
-      const done = claimedBy(row);
-      if (done) await this.kept.keep(manager, caller, this.answer(done), 200);
-      return done;
-    });
-    if (!claimed) return undefined;
-    this.announcements.announce(claimed.events);
-    return this.answer(claimed);
+    const claimed = claimedBy(
+      await this.claims.runAlone(this.transactions, input, async (manager, row) => {
+        const done = claimedBy(row);
+        if (done) await this.kept.keep(manager, caller, this.answer(done), 200);
+      }),
+    );
+    return claimed && this.answer(claimed);
   }
 
   private answer({ leases, events }: Claimed): Representation<LeaseList> {
@@ -199,7 +188,7 @@ const NONE = Representation.of<LeaseList>({ data: [] });
 const timeOf = (text: string | undefined): string | undefined => text && new Date(text).toISOString();
 
 /** @throws {Forbidden} */
-function claimedBy({ forbidden, leases, events }: ClaimRow): Claimed | undefined {
-  if (forbidden === 'true') throw new Forbidden();
-  return leases === null ? undefined : { leases, events: toEvents(events) };
+function claimedBy(row: ClaimRow): Claimed | undefined {
+  if (row.forbidden === 'true') throw new Forbidden();
+  return row.leases === null ? undefined : { leases: row.leases, events: eventsOf([row]) };
 }

@@ -3,7 +3,7 @@ import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { Announcements } from '../events/announcements.js';
 import { Jobs } from '../jobs/jobs.js';
 import { EXPIRE_LEASES } from './lease-work.sql.js';
-import { toEvents } from './leases.events.js';
+import { eventsOf } from './leases.events.js';
 
 const EXPIRY_JOB = 'leases.expire';
 const EVERY_MINUTE = '* * * * *';
@@ -34,7 +34,7 @@ export class LeaseExpiry {
 
   private async expire(): Promise<number> {
     const [row] = await this.statements.run<{ freed: string; events: string | null }>(EXPIRE_LEASES, [BATCH]);
-    this.announcements.announce(toEvents(row.events).sort((a, b) => a.seq - b.seq));
+    this.announcements.announce(eventsOf([row]));
     return Number(row.freed);
   }
 }

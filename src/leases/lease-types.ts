@@ -27,10 +27,19 @@ const MAX_TYPES = 1_000;
 const MAX_KNOWN = 10_000;
 const PERSONAL = `SELECT id FROM workspaces WHERE personal_user_id = $1`;
 
+interface KnownType {
+  type: string;
+  /** A boolean. */
+  limited: string;
+}
+
+const keyOf = (workspaceId: string, type: string): string => `${workspaceId} ${type}`;
+
 /** The types of items that agents work on: every item of such a type has a state, of others none has. */
 @Injectable()
 export class LeaseTypes implements OnModuleInit {
-  private readonly known = new Set<string>();
+  /** By workspace and type, whether the type has a limit, as far as this instance has heard. */
+  private readonly known = new Map<string, boolean>();
 
   constructor(
     private readonly statements: PipelinedStatements,
@@ -51,9 +60,9 @@ export class LeaseTypes implements OnModuleInit {
    * @throws {TooManyLeaseTypes}
    */
   async ensure(workspaceId: string, types: readonly string[]): Promise<void> {
-    const unknown = types.filter((type) => !this.known.has(`${workspaceId} ${type}`));
+    const unknown = types.filter((type) => !this.known.has(keyOf(workspaceId, type)));
     if (unknown.length === 0) return;
-    const found = await this.statements.run<{ type: string }>(KNOWN_TYPES, [workspaceId, unknown]);
+    const found = await this.statements.run<KnownType>(KNOWN_TYPES, [workspaceId, unknown]);
     const missing = unknown.filter((type) => !found.some((row) => row.type === type));
     if (missing.length > 0)
       await this.transactions.run(async (manager) => {
@@ -61,7 +70,13 @@ export class LeaseTypes implements OnModuleInit {
         await this.add(manager, workspaceId, missing);
       });
     if (this.known.size > MAX_KNOWN) this.known.clear();
-    for (const type of unknown) this.known.add(`${workspaceId} ${type}`);
+    for (const type of missing) this.known.set(keyOf(workspaceId, type), false);
+    for (const { type, limited } of found) this.known.set(keyOf(workspaceId, type), limited === 'true');
+  }
+
+  /** Whether a type is known here to have a limit. It may have one by now, or none any more. */
+  isLimited(workspaceId: string, type: string): boolean {
+    return this.known.get(keyOf(workspaceId, type)) === true;
   }
 
   /** All that agents of the workspace work on. */
@@ -85,6 +100,8 @@ export class LeaseTypes implements OnModuleInit {
       await this.add(manager, workspaceId, [type]);
       await manager.query(SET_TYPE, [workspaceId, type, concurrency, attempts]);
     });
+    if (this.known.has(keyOf(workspaceId, type)))
+      this.known.set(keyOf(workspaceId, type), concurrency !== null);
     return Representation.of({ workspaceId, type, concurrency, attempts });
   }
 

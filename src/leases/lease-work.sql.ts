@@ -92,7 +92,8 @@ export const ALL_TYPES: Statement = {
 
 export const KNOWN_TYPES: Statement = {
   name: 'leases.known_types',
-  text: `SELECT type FROM lease_types WHERE workspace_id = $1 AND type = ANY ($2)`,
+  text: `SELECT type, (concurrency IS NOT NULL)::text AS limited FROM lease_types
+    WHERE workspace_id = $1 AND type = ANY ($2)`,
 };
 
 /** The workspace, which batches lock first, and the counter of its stream, which whoever writes items locks. */

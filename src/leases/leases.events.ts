@@ -1,5 +1,5 @@
 import { rfc3339Sql } from '../common/rfc3339.js';
-import { StreamEvent } from '../events/stream-event.js';
+import { type EventParts, StreamEvent } from '../events/stream-event.js';
 
 export const LEASE_CLAIMED = 'lease.claimed';
 export const LEASE_EXPIRED = 'lease.expired';
@@ -25,10 +25,14 @@ export const appendedEvents = (where: string): string => `(
     FROM changes c JOIN appended a ON a.id = c.event_id WHERE ${where}
   )::text`;
 
-/** Reads {@link appendedEvents}. */
-export const toEvents = (text: string | null): StreamEvent[] =>
-  text === null
-    ? []
-    : (JSON.parse(text) as ConstructorParameters<typeof StreamEvent>[0][]).map(
-        (parts) => new StreamEvent(parts),
-      );
+/** What a statement told its streams: {@link appendedEvents}, or read already. */
+export type Told = string | readonly StreamEvent[] | null;
+
+/** All that a statement told, in the order of each stream. */
+export const eventsOf = (rows: readonly { readonly events: Told }[]): StreamEvent[] =>
+  rows.flatMap(({ events }) => toEvents(events)).sort((a, b) => a.seq - b.seq);
+
+const toEvents = (told: Told): readonly StreamEvent[] =>
+  typeof told === 'string'
+    ? (JSON.parse(told) as EventParts[]).map((parts) => new StreamEvent(parts))
+    : (told ?? []);

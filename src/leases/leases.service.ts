@@ -14,25 +14,20 @@ import { WriteCombiner } from '../events/write-combiner.js';
 import { KeptAnswers } from '../idempotency/kept-answers.js';
 import { UpdateItemRequest } from '../items/items.dto.js';
 import { LeaseLost } from '../items/items.errors.js';
-import { END_LEASES, type EndInput, EXTEND_LEASES, type ExtendInput } from './lease-changes.sql.js';
+import {
+  END_LEASES,
+  type EndInput,
+  type EndRow,
+  EXTEND_LEASES,
+  type ExtendInput,
+} from './lease-changes.sql.js';
 import type { CancelRequest, EndedLease, ExtendedLease, FailRequest } from './leases.dto.js';
 import { AgentsOnly, LeaseNotFound } from './leases.errors.js';
-import { toEvents } from './leases.events.js';
+import { eventsOf } from './leases.events.js';
 
 interface ExtendRow {
   n: string;
   expires_at: string | null;
-}
-
-interface EndRow {
-  n: string;
-  /** Null where there is no such lease. */
-  allowed: string | null;
-  writable: string;
-  lacks_if_match: string;
-  work: string | null;
-  item: string | null;
-  events: string | null;
 }
 
 /** What becomes of leases. Each change is one statement that finds the lease as it is, or changes nothing. */
@@ -49,9 +44,7 @@ export class LeasesService {
     private readonly kept: KeptAnswers,
   ) {
     this.extensions = new WriteCombiner(statements, EXTEND_LEASES, () => undefined);
-    this.ends = new WriteCombiner(statements, END_LEASES, (rows) =>
-      announcements.announce(rows.flatMap(({ events }) => toEvents(events)).sort((a, b) => a.seq - b.seq)),
-    );
+    this.ends = new WriteCombiner(statements, END_LEASES, (rows) => announcements.announce(eventsOf(rows)));
   }
 
   /** @throws {LeaseLost} if the caller does not hold it any more */
@@ -145,7 +138,7 @@ export class LeasesService {
       if (row.writable === 'false') throw new TypeNotWritable();
       throw new PreconditionRequired();
     }
-    const seq = Math.max(...toEvents(row.events).map((event) => event.seq));
+    const seq = Math.max(...eventsOf([row]).map((event) => event.seq));
     const item = row.item === null ? '' : `,"item":${row.item}`;
     return new Representation(`${row.work.slice(0, -1)}${item}}`, {
       cursor: formatCursor(this.epoch.current, seq),
