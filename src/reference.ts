@@ -1,6 +1,6 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import { ProblemBody } from './common/problem.js';
+import { ProblemBody } from './common/problem.dto.js';
 import { AGENT_MESSAGES } from './leases/agent-messages.js';
 import { asyncApiDocument } from './rooms/asyncapi.js';
 import { asyncApiPage } from './rooms/asyncapi-page.js';

@@ -11,7 +11,7 @@ import {
 } from '@nestjs/swagger';
 import { Authenticated, CurrentPrincipal, type Principal } from '../common/access.js';
 import { Client, type ClientInfo } from '../common/client-info.js';
-import { IfMatch, type VersionCondition } from '../common/conditional.js';
+import { AnswersIfChanged, IfMatch, type VersionCondition } from '../common/conditional.js';
 import { RecentProof } from '../common/recent-proof.js';
 import type { Representation } from '../common/representation.js';
 import { UserResponse } from './accounts.dto.js';
@@ -32,6 +32,7 @@ export class MeController {
   /** The caller's own account. */
   @Get()
   @ApiOkResponse({ type: UserResponse })
+  @AnswersIfChanged()
   read(@CurrentPrincipal() principal: Principal): Promise<Representation<UserResponse>> {
     return this.accounts.me(principal);
   }

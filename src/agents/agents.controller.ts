@@ -8,7 +8,6 @@ import {
   ApiExtraModels,
   ApiHeader,
   ApiNoContentResponse,
-  ApiNotModifiedResponse,
   ApiOkResponse,
   ApiPreconditionFailedResponse,
   ApiTags,
@@ -16,9 +15,9 @@ import {
   getSchemaPath,
 } from '@nestjs/swagger';
 import { Client, type ClientInfo } from '../common/client-info.js';
-import { IfMatch, type VersionCondition } from '../common/conditional.js';
+import { AnswersIfChanged, IfMatch, type VersionCondition } from '../common/conditional.js';
 import { IdPipe } from '../common/identifiers.js';
-import { JsonPatchStep } from '../common/json-patch-step.js';
+import { JsonPatchStep } from '../common/json-patch-step.dto.js';
 import { MAX_OPERATIONS } from '../common/json-patch.js';
 import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
@@ -91,12 +90,7 @@ export class AgentsController {
   @Requires('agents:read')
   @OpenToAgents({ scope: 'agents:read', self: true })
   @ApiOkResponse({ type: AgentResponse })
-  @ApiHeader({
-    name: 'If-None-Match',
-    required: false,
-    description: 'An ETag that you have; 304 if it is current.',
-  })
-  @ApiNotModifiedResponse()
+  @AnswersIfChanged()
   read(
     @CurrentCaller() caller: Caller<'agents:read'>,
     @Param('id', IdPipe) id: string,

@@ -1,4 +1,5 @@
-import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { applyDecorators, createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { ApiHeader, ApiNotModifiedResponse } from '@nestjs/swagger';
 import type { Request } from 'express';
 import { Problem } from './problem.js';
 
@@ -68,3 +69,14 @@ function readTags(header: string): '*' | EntityTag[] | undefined {
 export const IfMatch = createParamDecorator((_: unknown, context: ExecutionContext) =>
   parseIfMatch(context.switchToHttp().getRequest<Request>().headers['if-match']),
 );
+
+/** Says of a route that it answers with a version, so that whoever has it already is answered 304. */
+export const AnswersIfChanged = (): MethodDecorator =>
+  applyDecorators(
+    ApiHeader({
+      name: 'If-None-Match',
+      required: false,
+      description: 'An ETag that you have; 304 if it is current.',
+    }),
+    ApiNotModifiedResponse(),
+  );

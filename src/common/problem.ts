@@ -1,30 +1,8 @@
 import { HttpException } from '@nestjs/common';
 import { STATUS_CODES } from 'node:http';
+import type { InputError, ProblemBody } from './problem.dto.js';
 
-/** One thing wrong in the input: where (RFC 6901 pointer into the body, or `/name` of a parameter), and what. */
-export interface InputError {
-  readonly pointer: string;
-  readonly detail: string;
-}
-
-/** The body of every error answer (RFC 9457), `application/problem+json`. */
-export class ProblemBody {
-  /** Identifies the kind of problem; one per `code`. */
-  type: string;
-  /** The HTTP status in words. */
-  title: string;
-  status: number;
-  /** What was wrong, and what to do. */
-  detail: string;
-  /** Stable name for programs, such as `validation_failed`. */
-  code: string;
-  /** The answer's `X-Request-Id`; quote it when asking for help. */
-  requestId: string;
-  /** One entry per wrong field; only with `validation_failed`. */
-  errors?: InputError[];
-  /** By which the caller can prove who they are; only with `step_up_required`. */
-  methods?: string[];
-}
+export type { InputError, ProblemBody };
 
 interface ProblemOptions {
   readonly errors?: readonly InputError[];
@@ -64,6 +42,9 @@ export class Problem extends HttpException {
   }
 }
 
+/** How many wrong fields are told of: a request of thousands is answered with no more than it takes to mend one. */
+const MAX_ERRORS = 100;
+
 /** 400 `validation_failed`: the input is JSON, but not what this call takes. */
 export class ValidationFailed extends Problem {
   constructor(errors: readonly InputError[]) {
@@ -73,9 +54,7 @@ export class ValidationFailed extends Problem {
       400,
       'validation_failed',
       first ? `${first.pointer} ${first.detail}${more}` : 'The input is not valid.',
-      {
-        errors,
-      },
+      { errors: errors.slice(0, MAX_ERRORS) },
     );
   }
 }

@@ -6,13 +6,12 @@ import {
   ApiCreatedResponse,
   ApiHeader,
   ApiNoContentResponse,
-  ApiNotModifiedResponse,
   ApiOkResponse,
   ApiPreconditionFailedResponse,
   ApiTags,
 } from '@nestjs/swagger';
 import { Client, type ClientInfo } from '../common/client-info.js';
-import { IfMatch, type VersionCondition } from '../common/conditional.js';
+import { AnswersIfChanged, IfMatch, type VersionCondition } from '../common/conditional.js';
 import { IdPipe } from '../common/identifiers.js';
 import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
@@ -62,12 +61,7 @@ export class CustomRoomsController {
   @Requires('rooms:read')
   @OpenToAgents({ scope: 'rooms:read' })
   @ApiOkResponse({ type: RoomResponse })
-  @ApiHeader({
-    name: 'If-None-Match',
-    required: false,
-    description: 'An ETag that you have; 304 if it is current.',
-  })
-  @ApiNotModifiedResponse()
+  @AnswersIfChanged()
   read(
     @CurrentCaller() caller: Caller<'rooms:read'>,
     @Param('id', IdPipe) id: string,

@@ -1,5 +1,6 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
-import { ApiBearerAuth, ApiNotModifiedResponse, ApiOkResponse, ApiParam, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiOkResponse, ApiParam, ApiTags } from '@nestjs/swagger';
+import { AnswersIfChanged } from '../common/conditional.js';
 import { IdPipe } from '../common/identifiers.js';
 import { PageQuery } from '../common/pagination.js';
 import type { Representation } from '../common/representation.js';
@@ -34,7 +35,7 @@ export class ItemHistoryController {
   @OpenToAgents({ scope: 'items:read' })
   @ApiParam({ name: 'version', schema: { type: 'integer', minimum: 1 } })
   @ApiOkResponse({ type: ItemResponse })
-  @ApiNotModifiedResponse()
+  @AnswersIfChanged()
   read(
     @CurrentCaller() caller: Caller<'items:read'>,
     @Param('id', IdPipe) id: string,

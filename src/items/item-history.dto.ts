@@ -1,6 +1,6 @@
 import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
-import { JsonPatchStep } from '../common/json-patch-step.js';
+import { JsonPatchStep } from '../common/json-patch-step.dto.js';
 import { ValidationFailed } from '../common/problem.js';
 
 /** PostgreSQL's `integer`. */

@@ -16,6 +16,7 @@ import {
   getSchemaPath,
 } from '@nestjs/swagger';
 import { Client, type ClientInfo } from '../common/client-info.js';
+import { AnswersIfChanged } from '../common/conditional.js';
 import { IdPipe } from '../common/identifiers.js';
 import { PageQuery } from '../common/pagination.js';
 import type { Representation } from '../common/representation.js';
@@ -76,6 +77,7 @@ export class ItemImportsController {
   @Requires('items:read')
   @OpenToAgents({ scope: 'items:read' })
   @ApiOkResponse({ type: ImportResponse })
+  @AnswersIfChanged()
   read(
     @CurrentCaller() caller: Caller<'items:read'>,
     @Param('id', IdPipe) id: string,

@@ -8,7 +8,6 @@ import {
   ApiExtraModels,
   ApiHeader,
   ApiNoContentResponse,
-  ApiNotModifiedResponse,
   ApiOkResponse,
   ApiPreconditionFailedResponse,
   ApiResponse,
@@ -16,8 +15,8 @@ import {
   ApiUnprocessableEntityResponse,
   getSchemaPath,
 } from '@nestjs/swagger';
-import { IfMatch, type VersionCondition } from '../common/conditional.js';
-import { JsonPatchStep } from '../common/json-patch-step.js';
+import { AnswersIfChanged, IfMatch, type VersionCondition } from '../common/conditional.js';
+import { JsonPatchStep } from '../common/json-patch-step.dto.js';
 import { MAX_OPERATIONS } from '../common/json-patch.js';
 import { IdPipe } from '../common/identifiers.js';
 import type { Representation } from '../common/representation.js';
@@ -74,12 +73,7 @@ export class ItemsController {
   @Requires('items:read')
   @OpenToAgents({ scope: 'items:read' })
   @ApiOkResponse({ type: ItemResponse })
-  @ApiHeader({
-    name: 'If-None-Match',
-    required: false,
-    description: 'An ETag that you have; 304 if it is current.',
-  })
-  @ApiNotModifiedResponse()
+  @AnswersIfChanged()
   read(
     @CurrentCaller() caller: Caller<'items:read'>,
     @Param('id', IdPipe) id: string,

@@ -12,7 +12,7 @@ import {
 } from '@nestjs/swagger';
 import { Authenticated, CurrentPrincipal, type Principal } from '../common/access.js';
 import { Client, type ClientInfo } from '../common/client-info.js';
-import { IfMatch, type VersionCondition } from '../common/conditional.js';
+import { AnswersIfChanged, IfMatch, type VersionCondition } from '../common/conditional.js';
 import { IdPipe } from '../common/identifiers.js';
 import { PageQuery } from '../common/pagination.js';
 import type { Representation } from '../common/representation.js';
@@ -58,6 +58,7 @@ export class WorkspacesController {
   @Get(':id')
   @Requires('workspace:read')
   @ApiOkResponse({ type: WorkspaceResponse })
+  @AnswersIfChanged()
   read(
     @CurrentCaller() caller: Caller<'workspace:read'>,
     @Param('id', IdPipe) id: string,

@@ -20,6 +20,7 @@ interface Operation {
   readonly security?: unknown[];
   readonly requestBody?: { content: Record<string, { schema?: Schema }> };
   readonly summary?: string;
+  readonly parameters?: { readonly name: string }[];
 }
 interface Document {
   readonly openapi: string;
@@ -108,12 +109,22 @@ describe('/openapi.json', () => {
   });
 
   it('gives no schema without members, and every member a type', () => {
-    const bare = Object.entries(document.components.schemas).flatMap(([name, { properties = {} }]) =>
-      Object.entries(properties)
-        .filter(([, schema]) => Object.keys(schema).length === 0)
-        .map(([property]) => `${name}.${property}`),
-    );
+    const bare = Object.entries(document.components.schemas).flatMap(([name, { properties = {} }]) => {
+      const members = Object.entries(properties);
+      const untyped = members.filter(([, schema]) => Object.keys(schema).length === 0);
+      return members.length === 0 ? [name] : untyped.map(([property]) => `${name}.${property}`);
+    });
     expect(bare).toEqual([]);
+    const { JsonPatchStep, ProblemBody } = document.components.schemas;
+    expect(Object.keys(JsonPatchStep.properties ?? {}).sort()).toEqual(['from', 'op', 'path', 'value']);
+    expect(ProblemBody.required?.toSorted()).toEqual([
+      'code',
+      'detail',
+      'requestId',
+      'status',
+      'title',
+      'type',
+    ]);
     const { ItemResponse } = document.components.schemas;
     expect(new Set(Object.keys(ItemResponse.properties ?? {}))).toEqual(
       new Set([
@@ -139,6 +150,22 @@ describe('/openapi.json', () => {
           '#/components/schemas/ProblemBody',
       ),
     ).toEqual([]);
+  });
+
+  it('describes the 304 of every GET that takes If-None-Match, which are those that answer one record', () => {
+    const conditional = operations.filter(({ operation }) =>
+      operation.parameters?.some(({ name }) => name === 'If-None-Match'),
+    );
+    expect(conditional.map(({ route: { path } }) => path).sort()).toEqual([
+      '/v1/agents/:id',
+      '/v1/items/:id',
+      '/v1/items/:id/history/:version',
+      '/v1/items/imports/:id',
+      '/v1/me',
+      '/v1/rooms/:id',
+      '/v1/workspaces/:id',
+    ]);
+    expect(conditional.every(({ operation }) => '304' in operation.responses)).toBe(true);
   });
 
   it('demands a bearer token where the route does, and nowhere else', () => {
