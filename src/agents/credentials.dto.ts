@@ -1,7 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsInt, IsObject, IsRFC3339, IsUUID, Max, Min, ValidateIf } from 'class-validator';
+import { IsInt, IsObject, IsUUID, Max, Min, ValidateBy, ValidateIf } from 'class-validator';
 import type { JsonObject } from '../common/json.js';
-import { rfc3339 } from '../common/rfc3339.js';
+import { isTime, rfc3339 } from '../common/rfc3339.js';
 import { CREDENTIAL_KINDS, type CredentialKind } from './agent-credential.entity.js';
 import { IsAgentName, MayBeMissing } from './agent-rules.js';
 
@@ -43,7 +43,13 @@ export class AddCredentialRequest {
 export class UpdateCredentialRequest {
   /** When it ends, RFC 3339; null: never. The agent is told in time. */
   @ValidateIf((_, value) => value !== null)
-  @IsRFC3339({ message: 'must be a time by RFC 3339, or null' })
+  @ValidateBy({
+    name: 'time',
+    validator: {
+      validate: (value) => typeof value === 'string' && isTime(value),
+      defaultMessage: () => 'must be a time by RFC 3339, or null',
+    },
+  })
   @ApiProperty({ type: String, nullable: true, format: 'date-time' })
   expiresAt: string | null;
 }

@@ -1,5 +1,6 @@
 import { isId } from '../common/identifiers.js';
 import { JsonRefused, type JsonValue, parseJson } from '../common/json.js';
+import { fractionOf, isTime } from '../common/rfc3339.js';
 import { type ColumnType, ParameterRefused } from './item-paths.js';
 
 /** A value in a filter on `data`, with its type. */
@@ -13,17 +14,6 @@ export interface DataValue {
 
 const MAX_LIST = 50;
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
-const TIME =
-  /^(\d{4})-(\d\d)-(\d\d)[Tt](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.(\d{1,9}))?(?:[Zz]|[+-](?:0\d|1[0-4]):[0-5]\d)$/;
-
-/** Whether the text is a time as RFC 3339 writes it, on a day that exists, without leap seconds. */
-function isTime(text: string): boolean {
-  const [, year = '', month = '', day = ''] = TIME.exec(text) ?? [];
-  if (year === '' || year < '0002' || year > '9998') return false;
-  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)));
-  return date.getUTCMonth() + 1 === Number(month) && date.getUTCDate() === Number(day);
-}
-
 /**
  * Reads a value of `data`: what is a JSON number, true, false, null, list, object or text in quotes is that; a time
  * of RFC 3339 is a time; anything else is a text.
@@ -67,7 +57,7 @@ export function readColumnValue(type: ColumnType, text: string): string {
       if (!/^-?\d{1,9}$/.test(text)) throw new ParameterRefused('must be a whole number');
       return text;
     case 'timestamptz':
-      if (!isTime(text) || (TIME.exec(text)?.[4] ?? '').length > 3)
+      if (!isTime(text) || fractionOf(text).length > 3)
         throw new ParameterRefused('must be a time such as 2026-01-31T08:00:00.000Z, in milliseconds');
       return text;
   }

@@ -19,6 +19,7 @@ import {
 } from 'class-validator';
 import { isJsonObject, type JsonObject, type JsonValue } from '../common/json.js';
 import { PageQuery } from '../common/pagination.js';
+import { isTime } from '../common/rfc3339.js';
 import { ItemResponse } from '../items/items.dto.js';
 
 const MAX_TYPES = 20;
@@ -66,13 +67,10 @@ export class WorkFilter {
 const FILTER =
   `must be {labels?, priority?, notBefore?}: labels ${LABELS}, priority {gte?, lte?} of whole numbers, ` +
   'notBefore {gte?, lte?} of RFC 3339 times';
-const TIME = /^(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
 const FILTERS: Readonly<Record<string, (value: JsonValue) => boolean>> = {
   labels: isLabels,
   priority: isRangeOf((value) => Number.isSafeInteger(value) && Math.abs(Number(value)) <= 1_000_000),
-  notBefore: isRangeOf(
-    (value) => typeof value === 'string' && TIME.test(value) && !Number.isNaN(Date.parse(value)),
-  ),
+  notBefore: isRangeOf((value) => typeof value === 'string' && isTime(value)),
 };
 const isFilter = (value: JsonValue): boolean =>
   isJsonObject(value) && Object.entries(value).every(([name, part]) => FILTERS[name]?.(part) ?? false);

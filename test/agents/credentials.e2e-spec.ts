@@ -160,7 +160,14 @@ describe('A rotation', () => {
       first?.id,
     ]);
     expect(await rotateBy(token)).toBe(far);
-    expect((await set('soon')).status).toBe(400);
+    for (const none of [
+      'soon',
+      '2026-02-30T00:00:00Z',
+      '0000-01-01T00:00:00Z',
+      '2026-01-01T00:00:00+23:59',
+      7,
+    ])
+      expect([none, (await set(none)).status]).toEqual([none, 400]);
     expect((await set(null)).body.expiresAt).toBeNull();
     expect((await set('2020-01-01T00:00:00Z')).status).toBe(200);
     expect((await http(app, token).get(`/v1/agents/${agent.id}`)).status).toBe(401);

@@ -106,9 +106,10 @@ describe('A claim', () => {
       { priority: { gt: 5 } },
       { notBefore: { lte: 'yesterday' } },
       { notBefore: { lte: '0000-01-01T00:00:00Z' } },
+      { notBefore: { lte: '2026-02-30T00:00:00Z' } },
       { title: 'x' },
     ].map((filter) => ada.http.post('/v1/leases', { types: ['filtered'], filter }));
-    expect((await Promise.all(refused)).map(({ status }) => status)).toEqual([400, 400, 400, 400, 400]);
+    expect((await Promise.all(refused)).map(({ status }) => status)).toEqual(refused.map(() => 400));
   });
 
   it('that names no types takes all that agents work on, or those that its scopes are for', async () => {
