@@ -57,9 +57,11 @@ export class ClientAuthentication {
     return authorization === undefined && form.get('client_id') === DEVICE_CLIENT;
   }
 
-  /** @throws {OAuthError} `invalid_client` */
-  requireDevice(request: OAuthRequest): void {
-    if (!this.isDevice(request)) throw invalidClient(request.authorization !== undefined);
+  /** @throws {OAuthError} `unauthorized_client` for an agent, `invalid_client` for nobody that is known */
+  async requireDevice(request: OAuthRequest): Promise<void> {
+    if (this.isDevice(request)) return;
+    await this.authenticate(request);
+    throw new OAuthError('unauthorized_client', `This is for the client ${DEVICE_CLIENT}`);
   }
 
   private prove(

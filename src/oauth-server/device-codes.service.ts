@@ -41,7 +41,7 @@ export class DeviceCodes {
 
   /** Gives a machine its codes. @throws {OAuthError} */
   async begin(request: OAuthRequest, client: ClientInfo): Promise<DeviceAuthorizationResponse> {
-    this.clients.requireDevice(request);
+    await this.clients.requireDevice(request);
     const { form } = request;
     const scopes = scopesOf(form);
     const { name, kind } = describedBy(form);
@@ -69,7 +69,7 @@ export class DeviceCodes {
    * @throws {OAuthError} `authorization_pending`, `slow_down`, `access_denied`, `expired_token`, `invalid_grant`
    */
   async poll(request: OAuthRequest): Promise<RefreshedDevice> {
-    this.clients.requireDevice(request);
+    await this.clients.requireDevice(request);
     const deviceCode = request.form.get('device_code');
     if (deviceCode === undefined) throw new OAuthError('invalid_request', 'device_code is missing');
     const [row] = await this.statements.run<PollRow>(POLL, [hashOf(deviceCode)]);

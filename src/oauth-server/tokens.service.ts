@@ -55,7 +55,7 @@ export class TokensService {
 
   /** RFC 6749, section 6; of devices alone. */
   private async refresh(request: OAuthRequest, client: ClientInfo): Promise<TokenResponse> {
-    this.clients.requireDevice(request);
+    await this.clients.requireDevice(request);
     const token = request.form.get('refresh_token');
     if (token === undefined) throw new OAuthError('invalid_request', 'refresh_token is missing');
     const device = await this.devices.peek(token);

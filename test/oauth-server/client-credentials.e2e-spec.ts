@@ -133,6 +133,9 @@ describe('A request for a token that cannot be granted', () => {
       ['grant_type=client_credentials&grant_type=client_credentials', 'invalid_request'],
       [`grant_type=client_credentials&client_secret=${agent.clientSecret}`, 'invalid_request'],
       [`grant_type=client_credentials&client_id=${randomUUID()}`, 'invalid_request'],
+      // Known, but these grants are for devices.
+      ['grant_type=refresh_token&refresh_token=x', 'unauthorized_client'],
+      ['grant_type=urn:ietf:params:oauth:grant-type:device_code&device_code=x', 'unauthorized_client'],
     ];
     for (const [text, error] of cases) {
       const answer = await form(text ?? '');
