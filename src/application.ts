@@ -4,7 +4,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
 import { AGENTS_TAKE_JSON_PATCH } from './agents/agent-patches.js';
 import { AppModule } from './app.module.js';
-import { answerBrokenRequests } from './common/client-error.js';
+import { answerBrokenRequests, requireHost } from './common/client-error.js';
 import { EventLoopWatch, refuseOverload } from './common/overload.js';
 import { jsonBody } from './common/body.js';
 import { formBody } from './common/form-body.js';
@@ -74,6 +74,7 @@ export async function createApplication(
   const { http: counted } = app.get(Metrics);
   app.use(requestLog(logs, { traced, ended: counted && ((...ended) => counted.ended(...ended)) }));
   app.use(securityHeaders());
+  app.use(requireHost);
   if (config.http.overloadDelayMs > 0)
     watchEventLoop(app, config.http.overloadDelayMs, () => counted?.wasShed());
   answerBrokenRequests(app.getHttpServer(), (id, status) => logBrokenRequest(logs, id, status));

@@ -76,8 +76,12 @@ export function jsonBody(
     ];
   };
   return (request: Request, response: Response, next: NextFunction): void => {
-    if (!mayHaveBody(request)) return next();
     const streamed = streams.find(({ method, path }) => method === request.method && path.test(request.path));
+    if (!mayHaveBody(request)) {
+      // No patch is not an empty one.
+      if (request.method === 'PATCH' && !streamed) request.body = null;
+      return next();
+    }
     const accepted = streamed?.types ?? acceptedTypes(request);
     const type = mediaType(request);
     if (type === undefined || !accepted.includes(type))

@@ -1,3 +1,4 @@
+import type { NextFunction, Request, Response } from 'express';
 import { randomUUID } from 'node:crypto';
 import { type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -15,6 +16,12 @@ export class HeadersTooLarge extends Problem {
   constructor() {
     super(431, 'headers_too_large', 'The headers must be at most 16 KiB together.');
   }
+}
+
+/** Refuses a request that does not say whom it is for, as HTTP/1.1 has to (RFC 9112, section 3.2). */
+export function requireHost(request: Request, _: Response, next: NextFunction): void {
+  const isRefused = request.httpVersion === '1.1' && request.headers.host === undefined;
+  next(isRefused ? new Problem(400, 'bad_request', 'A request needs one Host header.') : undefined);
 }
 
 /** What Node's parser objects to, before there is a request that anybody could handle. */

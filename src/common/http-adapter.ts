@@ -1,5 +1,5 @@
 import { ExpressAdapter } from '@nestjs/platform-express';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Request, Response } from 'express';
@@ -24,8 +24,15 @@ export class AtriumHttpAdapter extends ExpressAdapter {
       headersTimeout: this.headersTimeoutMs,
       requestTimeout: WHOLE_REQUEST_MS,
       connectionsCheckingInterval: Math.min(CHECKING_MS, this.headersTimeoutMs),
+      // Node's own refusal has no body; ours is a problem (`requireHost`).
+      requireHostHeader: false,
+      // Whoever offers another protocol besides (HTTP/2 by `h2c`) is answered in this one (RFC 9110, section 7.8).
+      shouldUpgradeCallback: ({ headers }: IncomingMessage) => /^websocket$/i.test(headers.upgrade ?? ''),
     };
-    this.httpServer = createServer(options, this.getInstance<RequestListener>());
+    const listener = this.getInstance<RequestListener>();
+    const server = createServer(options, listener);
+    // What else than to go on (`100-continue`) somebody expects is not promised, and may be ignored (RFC 9110, 10.1.1).
+    this.httpServer = server.on('checkExpectation', listener);
   }
 
   override reply(response: Response, body: unknown, statusCode?: number): unknown {

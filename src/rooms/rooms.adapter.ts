@@ -8,7 +8,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { problemText } from '../common/client-error.js';
 import { handshakeAddressOf, networkOf } from '../common/client-info.js';
 import { Lifecycle } from '../common/lifecycle.js';
-import { Forbidden, NotFound, type Problem, Unavailable } from '../common/problem.js';
+import { Forbidden, NotFound, Problem, Unavailable } from '../common/problem.js';
 import { newRequestId } from '../common/request-id.js';
 import { AtriumConfig } from '../config/config.js';
 import { Connections } from './connections.js';
@@ -56,6 +56,9 @@ export class RoomsAdapter extends WsAdapter {
       perMessageDeflate: false,
       maxPayload: this.config.sockets.frameLimitBytes,
     });
+    server.on('wsClientError', (error: Error, socket: Duplex, request: IncomingMessage) =>
+      refuse(socket, request, brokenHandshake(error, request)),
+    );
     (this.httpServer as Server).on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', () => socket.destroy());
       const refusal = this.refusal(request);
@@ -100,6 +103,16 @@ export class RoomsAdapter extends WsAdapter {
     if (origin === undefined || corsOrigins.includes(origin) || corsOrigins.includes('*')) return true;
     return URL.canParse(origin) && new URL(origin).host === host;
   }
+}
+
+/** What the library objects to: the handshake is none of RFC 6455, section 4.2.1. */
+function brokenHandshake({ message }: Error, { method }: IncomingMessage): Problem {
+  if (method !== 'GET')
+    return new Problem(405, 'method_not_allowed', 'Sockets are opened by GET.', {
+      headers: { Allow: 'GET' },
+    });
+  const headers = { 'Sec-WebSocket-Version': '13' };
+  return new Problem(400, 'bad_request', `This is no WebSocket handshake: ${message}.`, { headers });
 }
 
 /** Answers a handshake with a problem (RFC 9457) instead, as any request is. */

@@ -2,7 +2,7 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startAtrium, type TestApp } from '../support/app.js';
 import type { CallOptions } from '../support/http.js';
-import { type ItemAnswer, type Person, registerUser } from '../support/people.js';
+import { createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
 
 const MIB = 1_048_576;
 
@@ -64,6 +64,28 @@ describe('A body that is no JSON is refused', () => {
     const answer = await ada.http.post('/v1/items');
     expect(answer.status).toBe(400);
     expect(answer.body.errors?.map(({ pointer }) => pointer)).toEqual(['/title', '/type', '/data']);
+  });
+});
+
+describe('A body of thousands of mistakes', () => {
+  it('is answered with the first hundred of them, and how many more there are', async () => {
+    const unknown = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`k${n}`, n]));
+    const { status, body, text } = await ada.http.post('/v1/items', unknown);
+    expect([status, body.errors?.length]).toEqual([400, 100]);
+    expect(body.detail).toMatch(/\(and 20002 more, see errors\)/);
+    expect(text.length).toBeLessThan(20_000);
+  });
+});
+
+describe('A patch without a body', () => {
+  it('is none: nothing is changed, and no version is made', async () => {
+    const item = await createItem(ada);
+    for (const path of [`/v1/items/${item.id}`, '/v1/me', `/v1/workspaces/${ada.workspaceId}`]) {
+      const before = await ada.http.get<{ version: number }>(path);
+      const { status, body } = await ada.http.patch(path);
+      expect([path, status, body.code]).toEqual([path, 400, 'validation_failed']);
+      expect((await ada.http.get<{ version: number }>(path)).body.version).toBe(before.body.version);
+    }
   });
 });
 

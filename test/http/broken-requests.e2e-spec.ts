@@ -40,10 +40,13 @@ const post = (...headers: string[]): string =>
     ...headers,
   );
 
+const WEBSOCKET_KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
+
 describe('What is not a request', () => {
   it.each<[string, number, string, () => string]>([
     ['no HTTP', 400, 'bad_request', () => '\u0016\u0003\u0001 this is not HTTP\r\n\r\n'],
     ['a header without a name', 400, 'bad_request', () => head('GET / HTTP/1.1', ': x')],
+    ['nobody whom it is for', 400, 'bad_request', () => 'GET /v1/me HTTP/1.1\r\nConnection: close\r\n\r\n'],
     ['two lengths', 400, 'bad_request', () => post('Content-Length: 2', 'Content-Length: 3')],
     [
       'a length and chunks',
@@ -78,6 +81,42 @@ describe('What is not a request', () => {
     expect(answer.head.toLowerCase()).toContain('connection: close');
     expect(answer.head).toContain(answer.problem.requestId);
     expect((await http(app).get('/health/live')).status).toBe(200);
+  });
+
+  it.each<[string, number, string, readonly string[]]>([
+    [
+      'with another method',
+      405,
+      'POST',
+      ['Sec-WebSocket-Version: 13', `Sec-WebSocket-Key: ${WEBSOCKET_KEY}`],
+    ],
+    ['without a key', 400, 'GET', ['Sec-WebSocket-Version: 13']],
+    [
+      'of an unknown version',
+      400,
+      'GET',
+      ['Sec-WebSocket-Version: 99', `Sec-WebSocket-Key: ${WEBSOCKET_KEY}`],
+    ],
+  ])('a handshake %s is answered %i, as a problem', async (_, status, method, headers) => {
+    const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', ...headers];
+    const answer = await say(head(`${method} /ws HTTP/1.1`, ...upgrade));
+    expect([answer.status, answer.problem.status]).toEqual([status, status]);
+    expect(answer.head).toContain(answer.problem.requestId);
+    expect(answer.head).toContain(method === 'GET' ? 'Sec-WebSocket-Version: 13' : 'Allow: GET');
+  });
+
+  it('an offer of HTTP/2, or an expectation that nobody knows, changes nothing about a good one', async () => {
+    for (const headers of [
+      ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABk'],
+      ['Expect: wonders'],
+    ]) {
+      const socket = await dial();
+      const line = 'GET /v1/me HTTP/1.1';
+      const closing = headers.length > 1 ? [] : ['Connection: close'];
+      socket.write(head(line, `Authorization: Bearer ${ada.token}`, ...headers, ...closing));
+      expect(String(await once(socket, 'data'))).toMatch(/^HTTP\/1\.1 200 /);
+      socket.destroy();
+    }
   });
 
   it('a form that does not come is given up, too', async () => {
