@@ -1,8 +1,15 @@
 import type { Principal } from '../common/access.js';
 import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
-import { AuthorisesRooms, type RoomAuthoriser, type RoomGrant } from '../rooms/room-authoriser.js';
+import type { StreamEvent } from '../events/stream-event.js';
+import {
+  AuthorisesRooms,
+  type RoomAccessChange,
+  type RoomAuthoriser,
+  type RoomGrant,
+} from '../rooms/room-authoriser.js';
 import type { Role } from '../workspaces/membership.entity.js';
 import { may, maySql } from '../workspaces/permissions.js';
+import { ITEM_DELETED } from './items.events.js';
 
 interface RoleRow {
   workspace_id: string;
@@ -32,5 +39,10 @@ export class ItemRooms implements RoomAuthoriser {
         asOf: Number(row.head),
       }
     );
+  }
+
+  /** Who is there hears it when the item is restored, but there is nothing to talk in until then. */
+  accessChange({ type }: StreamEvent): RoomAccessChange | undefined {
+    return type === ITEM_DELETED ? { kind: 'subject-gone' } : undefined;
   }
 }

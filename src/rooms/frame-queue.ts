@@ -2,8 +2,8 @@ import { Logger, type WsMessageHandler } from '@nestjs/common';
 import { lastValueFrom, type Observable } from 'rxjs';
 import type { WebSocket } from 'ws';
 import { withLogContext } from '../common/log-context.js';
-import { JsonRefused, type JsonValue, parseJsonBytes } from '../common/json.js';
-import { type Problem, Unauthenticated } from '../common/problem.js';
+import { isJsonObject, JsonRefused, type JsonValue, parseJsonBytes } from '../common/json.js';
+import { type Problem, Unauthenticated, ValidationFailed } from '../common/problem.js';
 import { traces } from '../common/traces.js';
 import { CloseCode } from './close-codes.js';
 import type { Connection } from './connection.js';
@@ -26,6 +26,8 @@ const MAX_WAITING = 64;
 const BURST_SECONDS = 2;
 /** Comes all the time, and does nothing that would be worth a trace. */
 const SIGN_OF_LIFE = 'ping';
+/** Where what a frame says stands in it. */
+const DATA = '/data';
 /** A client that sends this many frames in a row that are not frames does not speak the protocol. */
 const MAX_MALFORMED = 10;
 
@@ -109,17 +111,15 @@ export class FrameQueue {
   }
 
   private async handleBytes(bytes: Buffer): Promise<void> {
-    let frame: Frame;
-    try {
-      frame = parseFrame(bytes);
-    } catch (error) {
-      if (!(error instanceof MalformedFrame)) throw error;
-      this.refuse(error, undefined);
-      if (++this.malformed >= MAX_MALFORMED) this.connection.close(CloseCode.PROTOCOL_ERROR, error.detail);
-      return;
+    const frame = parseFrame(bytes);
+    if (!('refusal' in frame)) {
+      this.malformed = 0;
+      return this.handle(frame);
     }
-    this.malformed = 0;
-    await this.handle(frame);
+    this.refuse(frame.refusal, frame.id);
+    if (!(frame.refusal instanceof MalformedFrame)) this.malformed = 0;
+    else if (++this.malformed >= MAX_MALFORMED)
+      this.connection.close(CloseCode.PROTOCOL_ERROR, frame.refusal.detail);
   }
 
   private async handle({ event, data, id, traceparent }: Frame): Promise<void> {
@@ -150,23 +150,50 @@ export class FrameQueue {
 const answered = (handling: Observable<unknown>): Promise<unknown> =>
   lastValueFrom(handling, { defaultValue: undefined });
 
-/** @throws {MalformedFrame} */
-function parseFrame(bytes: Buffer): Frame {
+/** A frame that cannot be handled, and the id under which it is told so, if it has one. */
+interface RefusedFrame {
+  readonly refusal: Problem;
+  readonly id: number | undefined;
+}
+
+function parseFrame(bytes: Buffer): Frame | RefusedFrame {
   let frame: JsonValue;
   try {
     frame = parseJsonBytes(bytes);
   } catch (error) {
     if (!(error instanceof JsonRefused)) throw error;
-    throw new MalformedFrame(
-      `The frame ${error.problem.pointer} ${error.problem.detail}.`.replace('  ', ' '),
-    );
+    return { refusal: refusalOf(error), id: idIn(bytes) };
   }
-  if (frame === null || typeof frame !== 'object' || Array.isArray(frame))
-    throw new MalformedFrame('A frame must be a JSON object with event, data and maybe id.');
+  if (!isJsonObject(frame))
+    return malformed('A frame must be a JSON object with event, data and maybe id.', undefined);
   const { event, data = {}, id, traceparent } = frame;
-  if (typeof event !== 'string') throw new MalformedFrame('event must be a text.');
-  if (id !== undefined && !Number.isSafeInteger(id)) throw new MalformedFrame('id must be a whole number.');
-  const given = { event, data, id: id as number | undefined };
+  if (!isFrameId(id)) return malformed('id must be a whole number.', undefined);
+  if (typeof event !== 'string') return malformed('event must be a text.', id);
+  const given = { event, data, id };
   // As with requests, what is no `traceparent` is as good as none.
   return typeof traceparent === 'string' ? { ...given, traceparent } : given;
+}
+
+const malformed = (detail: string, id: number | undefined): RefusedFrame => ({
+  refusal: new MalformedFrame(detail),
+  id,
+});
+
+const isFrameId = (id: unknown): id is number | undefined => id === undefined || Number.isSafeInteger(id);
+
+/** What could not be given back unchanged is told as it is of a body: where, if it is in what the frame says. */
+function refusalOf({ problem: { pointer, detail } }: JsonRefused): Problem {
+  return pointer.startsWith(`${DATA}/`) || pointer === DATA
+    ? new ValidationFailed([{ pointer: pointer.slice(DATA.length), detail }])
+    : new MalformedFrame(`The frame ${pointer} ${detail}.`.replace('  ', ' '));
+}
+
+/** The id of a frame that is JSON, but could not be kept as it is: it is bounded, and nothing else of it is used. */
+function idIn(bytes: Buffer): number | undefined {
+  try {
+    const { id } = JSON.parse(bytes.toString('utf8')) as { id?: unknown };
+    return isFrameId(id) ? id : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -25,7 +25,9 @@ export type RoomAccessChange =
   /** One principal leaves the room before it. */
   | { readonly kind: 'out-of-room'; readonly principalId: string }
   /** What one principal may do there must be asked for again. */
-  | { readonly kind: 'role-changed'; readonly principalId: string };
+  | { readonly kind: 'role-changed'; readonly principalId: string }
+  /** What the room is of is gone: whether anybody may speak there must be asked for again. It takes no access. */
+  | { readonly kind: 'subject-gone' };
 
 /** Decides who may join the rooms of one kind. */
 export interface RoomAuthoriser {
@@ -38,7 +40,7 @@ export interface RoomAuthoriser {
 
   /**
    * What an event of one of these rooms takes from somebody; `undefined` for every event that takes nothing. Such an
-   * event is appended as one that takes access, and nobody but Atrium can publish events of its type.
+   * event is appended as one that takes access, if it does, and nobody but Atrium can publish events of its type.
    */
   accessChange?(event: StreamEvent): RoomAccessChange | undefined;
 }

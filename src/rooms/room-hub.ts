@@ -189,6 +189,7 @@ export class RoomHub implements OnModuleInit {
     { seq, subject }: StreamEvent,
     change: AccessChange | RoomAccessChange,
   ): void {
+    if (change.kind === 'subject-gone') return this.rooms.get(subject)?.silence();
     stream.accessSeq = seq;
     // Who was let in after this had happened is a member again.
     const isTheirs = ({ subscriber, grant }: Subscription): boolean =>

@@ -47,6 +47,12 @@ export class Room {
     return isWorkspaceRoom(this.name);
   }
 
+  /** Nobody speaks there any more without being asked who it is. */
+  silence(): void {
+    for (const subscription of this.members)
+      subscription.grant = { ...subscription.grant, mayPublish: false };
+  }
+
   includes(event: StreamEvent): boolean {
     return isHeardIn(this.name, event.subject);
   }

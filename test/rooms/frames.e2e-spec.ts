@@ -40,11 +40,6 @@ describe('A frame that is not one', () => {
     ['with an id that is no number', '{"event":"ping","id":"1"}'],
     ['with an id that is no whole number', '{"event":"ping","id":1.5}'],
     ['with an id that loses precision', '{"event":"ping","id":9007199254740993}'],
-    ['with a NUL character', '{"event":"publish","data":{"type":"note","data":"a\\u0000b"}}'],
-    ['with half of a surrogate pair', '{"event":"publish","data":{"type":"note","data":"\\ud800"}}'],
-    ['with a __proto__ key', '{"event":"publish","data":{"__proto__":{"admin":true}}}'],
-    ['with an escaped __proto__ key', '{"event":"publish","data":{"\\u005f_proto__":{"admin":true}}}'],
-    ['with a number that loses precision', '{"event":"publish","data":{"data":12345678901234567890}}'],
     ['nested too deep', `{"event":"publish","data":{"data":${'['.repeat(200)}${']'.repeat(200)}}}`],
   ])('(%s) is answered, and the socket goes on', async (_, message) => {
     const client = await ready();
@@ -53,6 +48,39 @@ describe('A frame that is not one', () => {
     expect(answer.data.detail).not.toMatch(/undefined|\[object/);
     await client.barrier();
   });
+
+  it.each([
+    ['no text as event', '{"event":1,"id":7}'],
+    ['a key beside data that is not allowed', '{"event":"ping","__proto__":{},"id":7}'],
+    ['too much nesting', `{"id":7,"event":"ping","data":{"data":${'['.repeat(200)}${']'.repeat(200)}}}`],
+  ])('with %s is answered under its id, if it has one', async (_, message) => {
+    const client = await ready();
+    expect(await ask(client, message)).toMatchObject({ id: 7, data: { code: 'malformed_frame' } });
+    await client.barrier();
+  });
+
+  it.each([
+    ['a NUL character', '{"data":"a\\u0000b"}', '/data'],
+    ['half of a surrogate pair', '{"data":["\\ud800"]}', '/data/0'],
+    ['a __proto__ key', '{"data":{"__proto__":{"admin":true}}}', '/data/__proto__'],
+    ['an escaped __proto__ key', '{"\\u005f_proto__":{"admin":true}}', '/__proto__'],
+    ['a number that loses precision', '{"data":{"n":12345678901234567890}}', '/data/n'],
+    ['a number out of range', '{"data":1e400}', '/data'],
+  ])(
+    'that says %s is told where, under its id, and is no strike against the socket',
+    async (_, data, pointer) => {
+      const client = await ready();
+      for (let n = 0; n < 12; n++) {
+        const answer = await ask(client, `{"event":"publish","data":${data},"id":${n}}`);
+        expect(answer).toMatchObject({
+          event: 'error',
+          id: n,
+          data: { code: 'validation_failed', errors: [{ pointer }] },
+        });
+      }
+      await client.barrier();
+    },
+  );
 
   it.each(['nonsense', 'constructor', '__proto__', 'toString', 'JOIN', ''])(
     'asks for %p, which does not exist: the answer says so, under its id',

@@ -106,6 +106,22 @@ describe('Publishing', () => {
     });
   });
 
+  it('in the room of an item that was deleted meanwhile says that there is none, until it is restored', async () => {
+    const item = await createItem(ada);
+    const itsRoom = `items/${item.id}`;
+    const client = await connectAndJoin(app, ada.token, itsRoom);
+    const say = async (durable: boolean) =>
+      (await client.send('publish', { room: itsRoom, type: 'note', data: {}, durable })).data;
+    expect(await say(true)).toHaveProperty('cursor');
+    await ada.http.delete(`/v1/items/${item.id}`);
+    await client.received(itsRoom, 2);
+    for (const durable of [true, false]) expect(await say(durable)).toMatchObject({ code: 'not_found' });
+    await ada.http.post(`/v1/items/${item.id}/restore`);
+    expect(await say(true)).toHaveProperty('cursor');
+    const types = (await client.received(itsRoom, 4)).map(({ event }) => event.type);
+    expect(types).toEqual(['note', 'item.deleted', 'item.restored', 'note']);
+  });
+
   it('is not for a viewer, who may listen, whether in the room or not', async () => {
     const before = await stored();
     const viewer = await member('viewer');
