@@ -128,8 +128,9 @@ export class Arena {
     heartbeatMs = HEARTBEAT_MS,
     direct = false,
   }: ArenaOptions): Promise<void> {
-    const { workspaces, items, owner, guest } = this.people;
+    const { workspaces, items, rooms: custom, owner, guest } = this.people;
     const rooms = workspaces.map((id) => `workspaces/${id}`);
+    const customRooms = custom.map(({ id }) => `rooms/${id}`);
     for (let n = 0; n < count; n++) {
       const name = `s${n}`;
       const file = join(this.folder, `${name}.jsonl`);
@@ -154,6 +155,7 @@ export class Arena {
           items.map(({ id }) => `items/${id}`),
         ),
         reads('guest', guest, rooms),
+        reads('rooms', n % 2 ? owner : guest, customRooms),
         { ...reads('stream', n % 2 ? owner : guest, rooms.slice(0, 1)), by: 'stream' },
       ];
       const seed = Math.floor(this.random.next() * 2 ** 31);
@@ -161,7 +163,7 @@ export class Arena {
       child.send({ file, seed, urls, heartbeatMs, clients } satisfies Orders);
       this.subscribers.push({ name, child, file });
     }
-    const due = count * (2 * workspaces.length + items.length + 1);
+    const due = count * (2 * workspaces.length + items.length + custom.length + 1);
     await until('every subscriber has joined', async () => {
       const positions = await this.positions();
       const joined = positions.flatMap((of) => Object.values(of).flatMap((rooms) => Object.keys(rooms)));
@@ -170,7 +172,7 @@ export class Arena {
   }
 
   private prepareWriters({ writesPerSecond = 120, padding = 0 }: ArenaOptions): Writers {
-    const { workspaces, items, owner, viewer } = this.people;
+    const { workspaces, items, rooms, owner, viewer } = this.people;
     return new Writers({
       instances: this.instances,
       perInstance: 4,
@@ -178,6 +180,7 @@ export class Arena {
       padding: 'x'.repeat(padding),
       workspaces,
       items,
+      rooms,
       token: owner.token,
       viewerToken: viewer.token,
       random: this.random.fork(),
@@ -228,7 +231,7 @@ export class Arena {
     const rows = await this.ask<{ room: string; seq: string }>(
       `SELECT 'workspaces/' || stream_id AS room, max(seq) AS seq FROM events
        WHERE subject NOT LIKE 'rooms/%' GROUP BY stream_id
-       UNION ALL SELECT subject, max(seq) FROM events WHERE subject LIKE 'items/%' GROUP BY subject`,
+       UNION ALL SELECT subject, max(seq) FROM events WHERE subject ~ '^(items|rooms)/' GROUP BY subject`,
     );
     const due = new Map(rows.map(({ room, seq }) => [room, Number(seq)]));
     const deadline = performance.now() + this.settings.patienceMs;

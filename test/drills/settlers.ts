@@ -1,3 +1,4 @@
+import { createRoom } from '../support/custom-rooms.js';
 import { http } from '../support/http.js';
 import { createItem, type Person, registerUser } from '../support/people.js';
 import { createWorkspace } from '../support/workspaces.js';
@@ -19,6 +20,8 @@ export interface People {
   readonly workspaces: readonly string[];
   /** Items with rooms that are followed. */
   readonly items: readonly { readonly id: string; readonly workspace: string }[];
+  /** Public rooms that the owner made, one in each workspace. */
+  readonly rooms: readonly { readonly id: string; readonly workspace: string }[];
 }
 
 const ITEMS = 3;
@@ -49,7 +52,12 @@ export async function settle(
     const { id } = await createItem(owner, { workspaceId: workspace, title: `Item ${n}` });
     items.push({ id, workspace });
   }
-  return { owner: known(owner), guest: known(guest), viewer: known(viewer), workspaces, items };
+  const rooms: { id: string; workspace: string }[] = [];
+  for (const workspace of workspaces) {
+    const { id } = await createRoom(owner, { workspaceId: workspace, visibility: 'public' });
+    rooms.push({ id, workspace });
+  }
+  return { owner: known(owner), guest: known(guest), viewer: known(viewer), workspaces, items, rooms };
 }
 
 const known = ({ user, token }: Person): Somebody => ({ id: user.id, token });

@@ -17,6 +17,8 @@ export interface WriterOptions {
   readonly workspaces: readonly string[];
   /** Items that are never deleted, for all to patch. */
   readonly items: readonly { readonly id: string; readonly workspace: string }[];
+  /** Rooms that people made, to publish in. */
+  readonly rooms: readonly { readonly id: string; readonly workspace: string }[];
   /** An access token of a member, and one of a viewer, who may not write. */
   readonly token: string;
   readonly viewerToken: string;
@@ -175,8 +177,10 @@ class Writer {
 
   private async publish(): Promise<boolean> {
     const key = this.nextKey();
-    const { id, workspace } = this.random.pick(this.options.items);
-    const room = this.random.next() < 0.5 ? `items/${id}` : `workspaces/${workspace}`;
+    const { items, rooms } = this.options;
+    const kind = this.random.pick(['items', 'workspaces', 'rooms'] as const);
+    const { id, workspace } = this.random.pick(kind === 'rooms' ? rooms : items);
+    const room = `${kind}/${kind === 'workspaces' ? workspace : id}`;
     return this.note({ key, kind: 'publish', stream: workspace }, await this.say(room, key));
   }
 
