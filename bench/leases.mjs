@@ -1,6 +1,7 @@
 // `npm run bench:leases`: agents who claim items, and say that they are done, through Atrium's services, beside workers
-// with a connection each who claim the same items of the same table by the statement that somebody would write by hand.
-// No HTTP on either side, in one process, in interleaved rounds. Then how long a new item waits for a waiting agent.
+// with a connection each who claim the same items of the same table in a loop as one would write it by hand: in a
+// transaction that selects, locks and updates, and by one statement that does it all. No HTTP on any side, in one
+// process, in interleaved rounds. Then how long a new item waits for a waiting agent.
 import { parseArgs } from 'node:util';
 import { TEAM, userId } from './data.mjs';
 import { inside } from './inside.mjs';
@@ -42,6 +43,19 @@ const CLAIM = {
     ) next JOIN items i ON i.id = next.item_id
     WHERE l.item_id = next.item_id
     RETURNING l.lease_id AS id, l.attempts, l.due_at, i.id AS item, i.type, i.title, i.data, i.version`,
+};
+/** The same as a transaction: the next one is locked, then written. */
+const NEXT = {
+  name: 'next',
+  text: `SELECT i.id AS item, i.type, i.title, i.data, i.version FROM lease_states l JOIN items i ON i.id = l.item_id
+    WHERE l.workspace_id = $1 AND l.type = $2 AND l.state IN ('ready', 'leased') AND l.due_at <= now()
+    ORDER BY l.priority DESC, l.due_at, l.item_id LIMIT 1 FOR UPDATE OF l SKIP LOCKED`,
+};
+const TAKE = {
+  name: 'take',
+  text: `UPDATE lease_states SET state = 'leased', lease_id = gen_random_uuid(), agent_id = $1, fence = $3,
+      attempts = attempts + 1, due_at = now() + $4::int * interval '1 second', changed_at = now()
+    WHERE item_id = $2 RETURNING lease_id AS id, attempts, due_at`,
 };
 const COMPLETE = {
   name: 'complete',
@@ -89,6 +103,21 @@ await inside(async ({ app, connect, load }) => {
     if (rows.length !== 1) throw new Error('There was nothing to claim: the run is void');
     return rows[0];
   };
+  const claimInTransaction = async (worker) => {
+    const connection = connections[worker];
+    await connection.query('BEGIN');
+    const { rows } = await connection.query({ ...NEXT, values: [TEAM, TYPE] });
+    if (rows.length !== 1) throw new Error('There was nothing to claim: the run is void');
+    const values = [agents[worker].id, rows[0].item, rows[0].version, TTL_SECONDS];
+    const taken = await connection.query({ ...TAKE, values });
+    await connection.query('COMMIT');
+    return { ...rows[0], ...taken.rows[0] };
+  };
+  const completed = (claimIt) => (worker) => async () => {
+    const { id } = await claimIt(worker);
+    const { rows } = await connections[worker].query({ ...COMPLETE, values: [id, agents[worker].id] });
+    if (rows.length !== 1) throw new Error('A claim was lost: the run is void');
+  };
   let next = 0;
   /** Somebody who claims with an end: an agent that has claimed as many as it may is followed by another. */
   const endless = () => {
@@ -105,35 +134,40 @@ await inside(async ({ app, connect, load }) => {
         const { id } = await claim(agents[worker]);
         await leases.complete(agents[worker], id, undefined);
       },
-      plain: (worker) => async () => {
-        const { id } = await claimByHand(worker);
-        const { rows } = await connections[worker].query({ ...COMPLETE, values: [id, agents[worker].id] });
-        if (rows.length !== 1) throw new Error('A claim was lost: the run is void');
-      },
+      transaction: completed(claimInTransaction),
+      statement: completed(claimByHand),
     },
-    'claim alone': { Atrium: endless, plain: (worker) => () => claimByHand(worker) },
+    'claim alone': {
+      Atrium: endless,
+      transaction: (worker) => () => claimInTransaction(worker),
+      statement: (worker) => () => claimByHand(worker),
+    },
   };
 
   const contests = Object.keys(ways).flatMap((what) => CLAIMERS.map((count) => ({ what, count })));
-  const rates = contests.map(() => ({ Atrium: [], plain: [] }));
+  const rates = contests.map(() => ({ Atrium: [], transaction: [], statement: [] }));
   for (let round = -1; round < ROUNDS; round++)
     for (const [n, { what, count }] of shuffled([...contests.entries()]))
-      for (const name of shuffled(['Atrium', 'plain'])) {
+      for (const name of shuffled(['Atrium', 'transaction', 'statement'])) {
         for (const statement of RESET) await client.query(statement);
         const workers = Array.from({ length: count }, (_, worker) => ways[what][name](worker));
         const rate = await measure(workers, round < 0 ? 0.3 : SECONDS);
         if (round >= 0) rates[n][name].push(rate); // the first is for warming up
       }
-  console.log('claims per second (medians), share of plain, range of the rounds');
+  console.log('claims per second (medians); share of a plain loop, range of the rounds');
   for (const [n, { what, count }] of contests.entries()) {
-    const { Atrium: ours, plain } = rates[n];
-    const share = Math.round((100 * median(ours)) / median(plain));
-    const each = ours.map((rate, round) => Math.round((100 * rate) / plain[round]));
-    const verdict = share >= TARGET ? 'reached' : 'MISSED';
-    console.log(
-      `${what.padEnd(20)}${String(count).padStart(3)} agents  Atrium ${figure(median(ours))}  plain ${figure(median(plain))}` +
-        `  ${String(share).padStart(4)} %  (${Math.min(...each)} to ${Math.max(...each)} %)  ≥ ${TARGET} % ${verdict}`,
-    );
+    const ours = rates[n].Atrium;
+    console.log(`${what.padEnd(20)}${String(count).padStart(3)} agents  Atrium ${figure(median(ours))}`);
+    for (const name of ['transaction', 'statement']) {
+      const plain = rates[n][name];
+      const share = Math.round((100 * median(ours)) / median(plain));
+      const each = ours.map((rate, round) => Math.round((100 * rate) / plain[round]));
+      const verdict = share >= TARGET ? 'reached' : 'MISSED';
+      console.log(
+        `${name.padStart(29)}s ${figure(median(plain))}  ${String(share).padStart(4)} %  ` +
+          `(${Math.min(...each)} to ${Math.max(...each)} %)  ≥ ${TARGET} % ${verdict}`,
+      );
+    }
   }
 
   console.log(`from a new item to its claim by a waiting agent, ${RATE} new items a second, in ms`);
