@@ -27,9 +27,15 @@ export interface LoneWrite<Input, Row> {
 export interface CombinableWrite<Input extends object, Row = never> {
   /**
    * Takes one parameter, a JSON array of inputs each with its index `n`, and answers one row per input with
-   * that `n`, written or not.
+   * that `n`, written or not, unless `toRows` reads its answer.
    */
   readonly statement: Statement;
+  /**
+   * Reads the statement's answer where that is not a row each.
+   * @param rows the statement's, every column as text
+   * @returns a row for each input, in their order
+   */
+  toRows?(rows: readonly unknown[], inputs: readonly Input[]): Row[];
   readonly alone?: LoneWrite<Input, Row>;
   /** Inputs with the same key never share a batch: a statement can change a row only once. */
   keyOf?(input: Input): string;
@@ -193,8 +199,11 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
 
   /** @returns a row for each, in the order of the inputs */
   private async combined(inputs: readonly Input[], run: Run): Promise<Row[]> {
-    const { statement } = this.write;
-    const rows = await run<Row>(statement, [JSON.stringify(inputs.map((input, n) => ({ n, ...input })))]);
+    const { write } = this;
+    const { statement } = write;
+    const parameter = JSON.stringify(inputs.map((input, n) => ({ n, ...input })));
+    if (write.toRows) return write.toRows(await run(statement, [parameter]), inputs);
+    const rows = await run<Row>(statement, [parameter]);
     if (rows.length !== inputs.length)
       throw new Error(`${statement.name} answered ${rows.length} rows to ${inputs.length} inputs`);
     return rows.sort((a, b) => Number(a.n) - Number(b.n));

@@ -1,11 +1,11 @@
-import { rfc3339Sql } from '../common/rfc3339.js';
 import type { Statement } from '../database/pipelined-statements.js';
 import { APPEND_CTES } from '../events/append.sql.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
-import { itemEventData, itemRoomSql } from '../items/items.events.js';
+import { itemRoomSql } from '../items/items.events.js';
 import { maySql, membershipOf } from '../workspaces/permissions.js';
-import { type ClaimInput, type ClaimRow, isDueFor } from './lease-search.sql.js';
-import { appendedEvents, LEASE_CLAIMED, LEASE_EXPIRED, leaseEventData } from './leases.events.js';
+import { type ClaimRow, type FoundRow, itemColumns, LEASE_COLUMNS, toClaimRow } from './claim-rows.js';
+import { type ClaimInput, isDueFor } from './lease-search.sql.js';
+import { LEASE_CLAIMED, LEASE_EXPIRED, leaseEventData } from './leases.events.js';
 import { LONE_CLAIM } from './lone-claim.sql.js';
 
 const SAME_SEARCH = 'workspace_id, types, labels, priority_from, priority_to, due_from, due_to';
@@ -60,10 +60,6 @@ const TOLD = `
         UNION ALL
         SELECT 1, e.n, e.rank, e.workspace_id, e.item_id, '${LEASE_CLAIMED}', e.agent_id, ${leaseEventData('e')}
         FROM claimed e`;
-
-/** A lease `c` with its item `i`, as the claim answers it. */
-const LEASE = `jsonb_build_object('id', c.lease_id, 'fence', c.fence,
-          'attempt', c.attempts, 'expiresAt', ${rfc3339Sql('c.due_at')}, 'item', ${itemEventData('i')})`;
 
 /**
  * Claims for many agents at once. What is due is locked where nobody else has it locked, so claims of other instances
@@ -130,14 +126,25 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput, ClaimRow> = {
     claimed AS (${CLAIMED}),
     changes AS MATERIALIZED (
       SELECT row_number() OVER (ORDER BY c.claim, c.rank, c.step)::int AS n, c.workspace_id AS stream_id,
-        gen_random_uuid() AS event_id, c.type, ${itemRoomSql('c.item_id')} AS subject, c.principal_id, c.data, c.claim
+        gen_random_uuid() AS event_id, c.type, ${itemRoomSql('c.item_id')} AS subject, c.principal_id, c.data, c.item_id
       FROM (${TOLD}) c
     ), ${APPEND_CTES}
-    SELECT t.n, (a.n IS NULL)::text AS forbidden,
-      (SELECT jsonb_agg(${LEASE} ORDER BY c.rank)
-        FROM claimed c JOIN items i ON i.id = c.item_id AND i.workspace_id = c.workspace_id WHERE c.n = t.n)::text AS leases,
-      ${appendedEvents('c.claim = t.n')} AS events
-    FROM input t LEFT JOIN allowed a ON a.n = t.n`,
+    SELECT t.n, a.n IS NULL AS forbidden, ${LEASE_COLUMNS}, ${itemColumns('i')},
+      e.id AS event_id, h.type AS event_type, h.principal_id, e.seq, e."time", h.data AS event_data
+    FROM input t LEFT JOIN allowed a ON a.n = t.n LEFT JOIN (
+      claimed c JOIN items i ON i.id = c.item_id AND i.workspace_id = c.workspace_id
+      JOIN changes h ON h.item_id = c.item_id
+      JOIN appended e ON e.id = h.event_id
+    ) ON c.n = t.n
+    ORDER BY c.rank, e.seq`,
+  },
+  toRows: (rows: readonly (FoundRow & { n: string; forbidden: string })[], inputs) => {
+    const found = Map.groupBy(rows, ({ n }) => n);
+    return inputs.map((_, at) => {
+      const n = String(at);
+      const own = found.get(n) ?? [];
+      return { ...toClaimRow(n, own), forbidden: own[0]?.forbidden !== 'f' };
+    });
   },
   alone: LONE_CLAIM,
 };

@@ -13,7 +13,8 @@ import type { StreamEvent } from '../events/stream-event.js';
 import { WriteCombiner } from '../events/write-combiner.js';
 import { KeptAnswers } from '../idempotency/kept-answers.js';
 import { CLAIM_LEASES, NEXT_DUE } from './lease-claim.sql.js';
-import type { ClaimInput, ClaimRow } from './lease-search.sql.js';
+import type { ClaimRow } from './claim-rows.js';
+import type { ClaimInput } from './lease-search.sql.js';
 import { LeaseTypes } from './lease-types.js';
 import { LeaseWaiters } from './lease-waiters.js';
 import type { ClaimRequest, LeaseList, WorkFilter } from './leases.dto.js';
@@ -189,6 +190,6 @@ const timeOf = (text: string | undefined): string | undefined => text && new Dat
 
 /** @throws {Forbidden} */
 function claimedBy(row: ClaimRow): Claimed | undefined {
-  if (row.forbidden === 'true') throw new Forbidden();
-  return row.leases === null ? undefined : { leases: row.leases, events: eventsOf([row]) };
+  if (row.forbidden) throw new Forbidden();
+  return row.leases.length === 0 ? undefined : { leases: `[${row.leases.join()}]`, events: row.events };
 }

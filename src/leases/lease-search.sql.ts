@@ -1,5 +1,3 @@
-import type { Told } from './leases.events.js';
-
 export interface ClaimInput {
   readonly agent_id: string;
   readonly workspace_id: string;
@@ -20,14 +18,6 @@ export interface ClaimInput {
   readonly held_most: number;
   /** Whether a type is known to have a limit: what is for types without one would be tried in vain. */
   readonly limited: boolean;
-}
-
-export interface ClaimRow {
-  n: string;
-  forbidden: string;
-  /** {@link import('./leases.dto.js').LeaseResponse} each, as a JSON list; null: there was nothing to claim. */
-  leases: string | null;
-  events: Told;
 }
 
 /** What a search is for, each as our own SQL. */

@@ -1,31 +1,12 @@
 import { newId } from '../common/identifiers.js';
-import { rfc3339, rfc3339Sql } from '../common/rfc3339.js';
+import { rfc3339Sql } from '../common/rfc3339.js';
 import type { StatementValue } from '../database/pipelined-statements.js';
-import { StreamEvent } from '../events/stream-event.js';
 import type { LoneWrite } from '../events/write-combiner.js';
-import { type ItemRow, toItemResponse } from '../items/items.dto.js';
-import { itemRoom, itemRoomSql } from '../items/items.events.js';
+import { itemRoomSql } from '../items/items.events.js';
 import { maySql } from '../workspaces/permissions.js';
-import { type ClaimInput, type ClaimRow, isDueFor } from './lease-search.sql.js';
+import { type ClaimRow, type FoundRow, itemColumns, LEASE_COLUMNS, toClaimRow } from './claim-rows.js';
+import { type ClaimInput, isDueFor } from './lease-search.sql.js';
 import { LEASE_CLAIMED, LEASE_EXPIRED } from './leases.events.js';
-
-/** The item of a lease and one event that tells of it; two rows where another lease of the item has expired. */
-interface FoundRow extends Omit<ItemRow, 'id' | 'workspace_id' | 'type'> {
-  /** Null where nothing was due. */
-  item_id: string | null;
-  lease_id: string;
-  attempts: string;
-  due_at: string;
-  event_id: string;
-  event_type: string;
-  principal_id: string;
-  seq: string;
-  time: string;
-  event_data: string;
-}
-
-const ITEM_COLUMNS = ['version', 'title', 'data', 'created_at', 'created_by', 'updated_at', 'updated_by'];
-const itemColumns = (of: string): string => ITEM_COLUMNS.map((column) => `${of}.${column}`).join(', ');
 
 /**
  * One lease of one type without a limit, for one agent. To share out, to rank and to collect would cost more than the
@@ -74,7 +55,7 @@ export const LONE_CLAIM: LoneWrite<ClaimInput, ClaimRow> = {
         ORDER BY l.priority DESC, l.due_at, l.item_id LIMIT 1 FOR UPDATE OF l SKIP LOCKED
       ) d
       WHERE l.item_id = d.item_id AND l.workspace_id = $2
-      RETURNING l.item_id, l.lease_id, l.agent_id, l.priority, l.attempts, l.due_at, k.access_seq,
+      RETURNING l.item_id, l.lease_id, l.workspace_id, l.type, l.agent_id, l.priority, l.attempts, l.due_at, k.access_seq,
         d.again, d.old_lease, d.old_agent, ${itemColumns('d')}
     ),
     advanced AS (
@@ -95,42 +76,11 @@ export const LONE_CLAIM: LoneWrite<ClaimInput, ClaimRow> = {
         t(step, type, state, reason) ON t.step <= c.again
       RETURNING id AS event_id, type AS event_type, principal_id, seq, "time", data AS event_data
     )
-    SELECT c.item_id, c.lease_id, c.attempts, c.due_at, ${itemColumns('c')},
+    SELECT ${LEASE_COLUMNS}, ${itemColumns('c')},
       a.event_id, a.event_type, a.principal_id, a.seq, a."time", a.event_data
     FROM known k LEFT JOIN claimed c ON true LEFT JOIN appended a ON true
     ORDER BY a.seq`,
   },
   // None where the agent may not, or holds as many as it may, or the type has a limit: the statement for many says which.
-  toRow: (rows: readonly FoundRow[], { workspace_id, types: [type = ''] }) =>
-    rows[0] && {
-      n: '0',
-      forbidden: 'false',
-      leases: leasesOf(rows[0], workspace_id, type),
-      events: rows.flatMap((row) => eventOf(row, workspace_id) ?? []),
-    },
+  toRow: (rows: readonly FoundRow[]) => (rows.length === 0 ? undefined : toClaimRow('0', rows)),
 };
-
-/** {@link import('./leases.dto.js').LeaseResponse}, as a JSON list. */
-function leasesOf(row: FoundRow, workspace_id: string, type: string): string | null {
-  if (row.item_id === null) return null;
-  const item = toItemResponse({ ...row, id: row.item_id, workspace_id, type });
-  return (
-    `[{"id":"${row.lease_id}","fence":${row.version},"attempt":${row.attempts},` +
-    `"expiresAt":"${rfc3339(row.due_at)}","item":${item}}]`
-  );
-}
-
-function eventOf(row: FoundRow, streamId: string): StreamEvent | undefined {
-  if (row.item_id === null) return undefined;
-  const { seq, event_id: id, event_type: type, principal_id: principalId, time, event_data: data } = row;
-  return new StreamEvent({
-    streamId,
-    seq: Number(seq),
-    id,
-    type,
-    subject: itemRoom(row.item_id),
-    principalId,
-    time,
-    data,
-  });
-}
