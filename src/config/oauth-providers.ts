@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { ConfigurationError } from './configuration-error.js';
+import { readJsonFile } from './json-file.js';
 
 /** How to speak to a provider: OpenID Connect, with Microsoft's ways or not, or GitHub's OAuth 2.0. */
 export type OAuthProviderKind = 'openid' | 'microsoft' | 'github';
@@ -45,20 +45,11 @@ const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
  */
 export function readOAuthProviders(file: string, allowLoopback: boolean): readonly OAuthProviderSettings[] {
   try {
-    return parseProviders(parseJson(readFileSync(file, 'utf8')), allowLoopback);
+    return parseProviders(readJsonFile(file), allowLoopback);
   } catch (error) {
     throw new ConfigurationError([
       `OAUTH_PROVIDERS_FILE must name a JSON list of providers (${(error as Error).message})`,
     ]);
-  }
-}
-
-/** A parser's own message would quote the text around the fault. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    throw new Error('it is not JSON');
   }
 }
 

@@ -23,6 +23,10 @@ const NAMES = new Set(
     .map(({ propertyName }) => propertyName),
 );
 
+/** Where an address must not hold a password, it may still be given with one. */
+const shownOf = (value: string | undefined): string | undefined =>
+  value?.replaceAll(/(:\/\/)[^\s]*@/g, '$1…@');
+
 /**
  * Reads and validates the variables. An empty string counts as not set, as `.env` files leave it.
  * @throws {ConfigurationError} naming every wrong variable at once
@@ -35,7 +39,9 @@ export function readEnvironment(source: Readonly<Record<string, string | undefin
   );
   const environment = plainToInstance(Environment, set, { exposeDefaultValues: true });
   const problems = validateSync(environment).map((error) => {
-    const shown = SECRETS.has(error.property) ? '' : ` (it is ${JSON.stringify(set[error.property])})`;
+    const shown = SECRETS.has(error.property)
+      ? ''
+      : ` (it is ${JSON.stringify(shownOf(set[error.property]))})`;
     // Decorators apply from the bottom up: the last message is that of the first, the most basic rule.
     return `${error.property} ${Object.values(error.constraints ?? {}).at(-1) ?? 'is wrong'}${shown}`;
   });

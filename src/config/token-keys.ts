@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { ConfigurationError } from './configuration-error.js';
+import { readJsonFile } from './json-file.js';
 
 /** One key pair for access tokens: ES256 (RFC 7518, section 3.4). */
 export interface TokenKey {
@@ -19,7 +19,7 @@ const MAX_KEYS = 10;
  */
 export function readTokenKeys(file: string): readonly TokenKey[] {
   try {
-    const keys = parseKeys(JSON.parse(readFileSync(file, 'utf8')));
+    const keys = parseKeys(readJsonFile(file));
     if (!keys.some((key) => key.privateKey))
       throw new Error('it has no key with a private part to sign with');
     return keys;
