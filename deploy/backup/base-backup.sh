@@ -6,6 +6,13 @@ set -eu
 : "${REPLICATION_URL:?is the address of the server, with a role that may replicate}"
 folder=${1:?names the folder to write}
 
+for program in pg_basebackup pg_verifybackup; do
+  # Before hours of copying, not after.
+  if ! command -v "$program" >/dev/null; then
+    echo "$program is not on the PATH: add the folder of PostgreSQL's programs (pg_config --bindir)" >&2
+    exit 1
+  fi
+done
 if [ -e "$folder" ]; then
   echo "$folder is there already" >&2
   exit 1

@@ -123,6 +123,11 @@ describe('A base backup with the archived log', () => {
   it('leads to a moment between, and clients who have seen more fetch anew instead of missing it', async () => {
     const backup = server.at('base');
     await server.run('base-backup.sh', [backup], { REPLICATION_URL: server.url('main', 'postgres') });
+    // What is missed at the end is said at the beginning.
+    const bare = { REPLICATION_URL: server.url('main', 'postgres'), PATH: '/usr/bin:/bin' };
+    await expect(server.run('base-backup.sh', [server.at('other')], bare)).rejects.toThrow(
+      'pg_verifybackup is not on the PATH',
+    );
     const kept = await write('written after the copy');
     const [{ moment }] = (await ask<{ moment: string }>(
       server.url('main'),
