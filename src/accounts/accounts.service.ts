@@ -6,6 +6,7 @@ import type { Principal } from '../common/access.js';
 import { type ClientInfo, OPERATOR } from '../common/client-info.js';
 import { newId } from '../common/identifiers.js';
 import { Unauthenticated } from '../common/problem.js';
+import { reasonOf } from '../common/reason.js';
 import { Representation } from '../common/representation.js';
 import { isUniqueViolation } from '../database/errors.js';
 import { Transactions } from '../database/transactions.js';
@@ -167,7 +168,7 @@ export class AccountsService {
         { passwordHash: await this.passwords.hash(password) },
       );
     } catch (error) {
-      this.logger.warn(`A hash could not be renewed: ${(error as Error).message}`);
+      this.logger.warn(`A hash could not be renewed: ${reasonOf(error)}`);
     }
   }
 }

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { reasonOf } from '../common/reason.js';
 
 /** After a connection was lost or could not be opened: how long until the next attempt, doubling. */
 const BACKOFF_MS = { first: 100, last: 5_000 };
@@ -58,7 +59,7 @@ export class Link<C extends Connection> {
     if (this.opened && performance.now() - (this.openedAt ?? 0) > LASTING_MS) this.failures = 0;
     this.opened = undefined;
     void connection.close();
-    if (!this.saidLost) this.logger.warn(`${this.options.says.lost}: ${error.message}`);
+    if (!this.saidLost) this.logger.warn(`${this.options.says.lost}: ${reasonOf(error)}`);
     this.saidLost = true;
     const wait = Math.min(BACKOFF_MS.first * 2 ** this.failures++, BACKOFF_MS.last);
     // Random, so that instances that lost it together do not come back together.

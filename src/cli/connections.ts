@@ -1,6 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { DataSource } from 'typeorm';
+import { reasonOf } from '../common/reason.js';
 import { type AtriumConfig, loadConfig } from '../config/config.js';
 import { dataSourceOptions } from '../database/data-source.js';
 import { startEmbedded } from '../database/embedded.js';
@@ -87,7 +88,7 @@ async function connect(dataSource: DataSource): Promise<DataSource> {
     return await dataSource.initialize();
   } catch (error) {
     if (isConnectionLoss(error))
-      throw new CliError(`The database cannot be reached: ${(error as Error).message}`, { cause: error });
+      throw new CliError(`The database cannot be reached: ${reasonOf(error)}`, { cause: error });
     throw error;
   }
 }

@@ -2,6 +2,7 @@ import { createClient } from '@redis/client';
 import { createTransport } from 'nodemailer';
 import pg from 'pg';
 import type { DataSource } from 'typeorm';
+import { reasonOf } from '../common/reason.js';
 import type { AtriumConfig } from '../config/config.js';
 import { CONNECT_TIMEOUT_MS } from '../database/session-options.js';
 import { pendingMigrations } from '../database/migrator.js';
@@ -45,7 +46,7 @@ export class Doctor {
       mail: () => this.mail(),
     };
     const examined = Object.entries(checks).map(async ([check, look]): Promise<Finding> => {
-      const judged = await look().catch((error: unknown) => failed((error as Error).message));
+      const judged = await look().catch((error: unknown) => failed(reasonOf(error)));
       return { check, ...judged };
     });
     return Promise.all(examined);

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import type { DataSource } from 'typeorm';
+import { reasonOf } from '../common/reason.js';
 import { CONNECT_TIMEOUT_MS } from '../database/session-options.js';
 import { newClient, sessionConfig } from '../database/sessions.js';
 import { failed, type Judged, ok, warning } from './finding.js';
@@ -28,7 +29,7 @@ export async function checkReplica(
     await client.connect();
     return await judge(primary, client);
   } catch (error) {
-    return warning(`it is away, so the primary does its part: ${(error as Error).message}`);
+    return warning(`it is away, so the primary does its part: ${reasonOf(error)}`);
   } finally {
     await client.end();
   }

@@ -1,5 +1,6 @@
 import type { Logger } from '@nestjs/common';
 import { Problem } from './problem.js';
+import { reasonOf } from './reason.js';
 
 /** Turns what was thrown into a problem, if it knows that kind of error. */
 export type ProblemTranslator = (error: unknown) => Problem | undefined;
@@ -23,6 +24,7 @@ export function toProblem(error: unknown, translate: ProblemTranslator): Problem
 /** Writes the cause of a problem on our side to the log. */
 export function logProblem(logger: Logger, error: unknown, problem: Problem): void {
   const cause = problem.cause ?? error;
-  if (cause instanceof Error) logger.error(`${problem.code}: ${cause.message}`, cause);
-  else logger.error(`${problem.code}: ${String(cause)}`);
+  const text = `${problem.code}: ${reasonOf(cause)}`;
+  if (cause instanceof Error) logger.error(text, cause);
+  else logger.error(text);
 }

@@ -1,5 +1,6 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Clock } from '../common/clock.js';
+import { reasonOf } from '../common/reason.js';
 import { AtriumConfig } from '../config/config.js';
 import { Jobs } from '../jobs/jobs.js';
 import { EventPartitions } from './event-partitions.js';
@@ -36,7 +37,7 @@ export class EventRetention implements OnApplicationBootstrap {
       await this.prepare();
     } catch (error) {
       // Without them, events go to the default partition: no reason not to start.
-      this.logger.warn(`Cannot make partitions of events: ${(error as Error).message}`);
+      this.logger.warn(`Cannot make partitions of events: ${reasonOf(error)}`);
     }
   }
 

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { within } from '../bus/link.js';
+import { reasonOf } from '../common/reason.js';
 import { ReadTooSlowError } from '../database/bounded-reads.js';
 import { DatabaseBusyError } from '../database/errors.js';
 import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
@@ -145,7 +146,7 @@ export class ReadReplica implements OnApplicationShutdown {
 
   private lose(error: unknown): void {
     if (this.failures === 0)
-      this.logger.warn(`The replica is away, so the primary is asked: ${(error as Error).message}`);
+      this.logger.warn(`The replica is away, so the primary is asked: ${reasonOf(error)}`);
     this.pausedUntil = performance.now() + Math.min(PAUSE_MS.first * 2 ** this.failures++, PAUSE_MS.last);
   }
 }

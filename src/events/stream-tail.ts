@@ -1,5 +1,6 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Bus } from '../bus/bus.js';
+import { reasonOf } from '../common/reason.js';
 import { isOwnTraceparent } from '../common/traceparent.js';
 import { traces } from '../common/traces.js';
 import { AtriumConfig } from '../config/config.js';
@@ -167,7 +168,7 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
       if (this.lagsBehindWord(stream)) await this.sweep();
     } catch (error) {
       // The sweep tries again.
-      this.logger.warn(`Cannot read on in stream ${stream.id}: ${(error as Error).message}`);
+      this.logger.warn(`Cannot read on in stream ${stream.id}: ${reasonOf(error)}`);
     } finally {
       this.pursued.delete(stream);
     }
@@ -192,7 +193,7 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
       if (stream.hasGap) await this.readOn(stream);
     } catch (error) {
       // The sweep tries again.
-      this.logger.warn(`Cannot read on in stream ${stream.id}: ${(error as Error).message}`);
+      this.logger.warn(`Cannot read on in stream ${stream.id}: ${reasonOf(error)}`);
     } finally {
       this.filling.delete(stream.id);
     }
@@ -255,7 +256,7 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
       }
       this.isAnother = false;
     } catch (error) {
-      this.logger.warn(`Cannot sweep the streams: ${(error as Error).message}`);
+      this.logger.warn(`Cannot sweep the streams: ${reasonOf(error)}`);
     } finally {
       this.sweeping = false;
     }

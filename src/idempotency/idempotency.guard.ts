@@ -3,6 +3,7 @@ import type { Response } from 'express';
 import type { AuthenticatedRequest, RequestClaim } from '../common/access.js';
 import { AlreadyAnswered } from '../common/already-answered.js';
 import { OutcomeUnknown, type Problem } from '../common/problem.js';
+import { reasonOf } from '../common/reason.js';
 import { NO_STORE } from '../common/representation.js';
 import { IdempotencyKeys, type KeptAnswer } from './idempotency-keys.js';
 import { keepsAnswer, mayRunAgain } from './keeps-answer.js';
@@ -83,7 +84,7 @@ export class IdempotencyGuard implements CanActivate {
         await this.keys.answer(claim, { status: response.statusCode, headers: keptHeaders(response), body });
     } catch (error) {
       // The caller learns what was done. A repeat is told that nobody knows, and does nothing twice.
-      this.logger.warn(`The answer under an Idempotency-Key was not kept: ${(error as Error).message}`);
+      this.logger.warn(`The answer under an Idempotency-Key was not kept: ${reasonOf(error)}`);
     }
   }
 }

@@ -9,6 +9,7 @@ import { type JobWithMetadata, PgBoss } from 'pg-boss';
 import { DataSource, type EntitySubscriberInterface, type QueryRunner } from 'typeorm';
 import { Bus } from '../bus/bus.js';
 import { Lifecycle } from '../common/lifecycle.js';
+import { reasonOf } from '../common/reason.js';
 import { traces } from '../common/traces.js';
 import { AtriumConfig } from '../config/config.js';
 import type { EnqueueOptions, JobHandler, JobOutcome, QueueOptions } from './job.js';
@@ -86,9 +87,14 @@ export class Jobs
       queueCacheIntervalSeconds: HOUR_SECONDS,
       flowIntervalSeconds: HOUR_SECONDS,
     });
-    this.boss.on('error', (error) => this.complain(error.message));
+    this.boss.on('error', (error) => this.complain(reasonOf(error)));
     this.boss.on('warning', ({ message }) => this.complain(message));
     this.handle(GIVEN_UP, {}, () => Promise.resolve('done'));
+  }
+
+  /** Of everything that is done here. */
+  get queueNames(): Iterable<string> {
+    return this.queues.keys();
   }
 
   /**

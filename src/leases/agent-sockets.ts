@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Unauthenticated } from '../common/problem.js';
+import { reasonOf } from '../common/reason.js';
 import type { Connection } from '../rooms/connection.js';
 import { PresenceStore } from '../rooms/presence-store.js';
 import type { HeartbeatRequest, HeartbeatResponse } from './heartbeats.dto.js';
@@ -51,7 +52,7 @@ export class AgentSockets {
       await this.heartbeats.socketsGone(agentId, this.presences.instanceId, sign);
     } catch (error) {
       // Then its time runs out.
-      this.logger.warn(`Cannot tell that an agent has gone: ${(error as Error).message}`);
+      this.logger.warn(`Cannot tell that an agent has gone: ${reasonOf(error)}`);
     }
   }
 }

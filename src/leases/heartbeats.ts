@@ -4,6 +4,7 @@ import type { Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
 import { newId } from '../common/identifiers.js';
 import { Forbidden } from '../common/problem.js';
+import { reasonOf } from '../common/reason.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { Announcements } from '../events/announcements.js';
 import { WriteCombiner } from '../events/write-combiner.js';
@@ -105,7 +106,7 @@ export class Heartbeats implements OnApplicationBootstrap, OnApplicationShutdown
     try {
       await this.loseSilent();
     } catch (error) {
-      this.logger.warn(`Cannot look for agents that are lost: ${(error as Error).message}`);
+      this.logger.warn(`Cannot look for agents that are lost: ${reasonOf(error)}`);
     } finally {
       this.looking = false;
     }
@@ -131,7 +132,7 @@ export class Heartbeats implements OnApplicationBootstrap, OnApplicationShutdown
       const [{ online }] = await this.statements.run<{ online: string }>(COUNT_ONLINE);
       this.online = Number(online);
     } catch (error) {
-      this.logger.warn(`Cannot count the agents: ${(error as Error).message}`);
+      this.logger.warn(`Cannot count the agents: ${reasonOf(error)}`);
     }
   }
 }

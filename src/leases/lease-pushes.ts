@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import type { Principal } from '../common/access.js';
 import { Problem, Unauthenticated } from '../common/problem.js';
+import { reasonOf } from '../common/reason.js';
 import { requireScope } from '../common/scopes.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import type { FollowedStream } from '../events/followed-stream.js';
@@ -147,7 +148,7 @@ export class LeasePushes implements TailListener {
           work.connection.send(work.connection.wire.message('error', errorData(error)));
           return;
         }
-        this.logger.warn(`Cannot hand out work: ${(error as Error).message}`);
+        this.logger.warn(`Cannot hand out work: ${reasonOf(error)}`);
         await delay(RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
       }
     }
@@ -192,7 +193,7 @@ export class LeasePushes implements TailListener {
       else await this.giveBack(principal, ids);
     } catch (error) {
       // Then they last as long as they were given for, unless heartbeats name them.
-      this.logger.warn(`Cannot tell whether leases arrived: ${(error as Error).message}`);
+      this.logger.warn(`Cannot tell whether leases arrived: ${reasonOf(error)}`);
     }
   }
 

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import pLimit from 'p-limit';
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
+import { reasonOf } from '../common/reason.js';
 import { traces } from '../common/traces.js';
 import { AtriumConfig } from '../config/config.js';
 import { compose, type ComposedMail, type Mail, isOneRecipient, NotOneRecipient } from './mail.js';
@@ -95,7 +96,7 @@ export class Mailer implements OnApplicationShutdown {
     for (const pause of [...PAUSES_MS, undefined]) {
       const failure = await this.attempt(mail);
       if (failure === undefined) return;
-      const what = `Mail ${mail.id}, "${mail.subject}": ${failure.message}`;
+      const what = `Mail ${mail.id}, "${mail.subject}" failed: ${reasonOf(failure)}`;
       if (pause === undefined || failure instanceof UndeliverableMail) {
         this.logger.error(`${what}. It is given up`);
         return;

@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import pLimit, { type LimitFunction } from 'p-limit';
 import { type ClientInfo, networkOf } from '../common/client-info.js';
+import { reasonOf } from '../common/reason.js';
 import { Jobs } from '../jobs/jobs.js';
 import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
 import {
@@ -114,7 +115,7 @@ export class PasswordAttempts {
     try {
       await this.statements.run(FORGIVE_ATTEMPT, [counted, false]);
     } catch (error) {
-      this.logger.warn(`An attempt stays counted: ${(error as Error).message}`);
+      this.logger.warn(`An attempt stays counted: ${reasonOf(error)}`);
     }
   }
 

@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { reasonOf } from '../common/reason.js';
 import { parseCursor } from '../events/cursor.js';
 import { Epoch } from '../events/epoch.js';
 import { EventsGoneError } from '../events/events-gone.js';
@@ -86,7 +87,7 @@ export class CatchUp {
         putOut('cursor_too_old');
         return;
       }
-      this.logger.warn(`Cannot catch up in ${room.name}: ${(error as Error).message}`);
+      this.logger.warn(`Cannot catch up in ${room.name}: ${reasonOf(error)}`);
       subscriber.close(CloseCode.TOO_SLOW, 'resume from the cursor');
     }
   }

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Bus } from '../bus/bus.js';
 import { newId } from '../common/identifiers.js';
+import { reasonOf } from '../common/reason.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import {
   BEAT,
@@ -100,7 +101,7 @@ export class PresenceStore implements OnApplicationBootstrap, OnApplicationShutd
       for (const { room } of rows) this.bus.publish(CHANNEL, room);
     } catch (error) {
       // Then the others notice that this instance is silent.
-      this.logger.warn(`Cannot withdraw from the rooms: ${(error as Error).message}`);
+      this.logger.warn(`Cannot withdraw from the rooms: ${reasonOf(error)}`);
     }
   }
 
@@ -113,7 +114,7 @@ export class PresenceStore implements OnApplicationBootstrap, OnApplicationShutd
         await this.statements.run(WRITE_PRESENCES, [this.instanceId, entries]);
       } catch (error) {
         for (const [key, entry] of batch) if (!this.waiting.has(key)) this.waiting.set(key, entry);
-        this.logger.warn(`Cannot tell who is in the rooms: ${(error as Error).message}`);
+        this.logger.warn(`Cannot tell who is in the rooms: ${reasonOf(error)}`);
         break;
       }
       for (const [, { room }] of batch) this.bus.publish(CHANNEL, room);
@@ -142,7 +143,7 @@ export class PresenceStore implements OnApplicationBootstrap, OnApplicationShutd
       if (++this.beats % FORGETTING_BEATS === 0) await this.statements.run(FORGET);
       this.write([]);
     } catch (error) {
-      this.logger.warn(`Cannot look who is in the rooms: ${(error as Error).message}`);
+      this.logger.warn(`Cannot look who is in the rooms: ${reasonOf(error)}`);
     } finally {
       this.beating = false;
     }

@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
+import { reasonOf } from '../common/reason.js';
 import { PresenceStore } from './presence-store.js';
 import { type PresenceEntry, PresenceView } from './presence-view.js';
 import { PrincipalNames } from './principal-names.js';
@@ -203,7 +204,7 @@ export class RoomPresence {
       }
     } catch (error) {
       this.toRead.clear(); // the next beat asks again
-      this.logger.warn(`Cannot read who is in the rooms: ${(error as Error).message}`);
+      this.logger.warn(`Cannot read who is in the rooms: ${reasonOf(error)}`);
     } finally {
       this.reading = false;
     }

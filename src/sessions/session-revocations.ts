@@ -4,6 +4,7 @@ import { Bus } from '../bus/bus.js';
 import type { Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
 import { isId } from '../common/identifiers.js';
+import { reasonOf } from '../common/reason.js';
 import { AtriumConfig } from '../config/config.js';
 import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
 
@@ -133,7 +134,7 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
       }
     } catch (error) {
       // The next look finds them.
-      this.logger.warn(`Cannot read revocations: ${(error as Error).message}`);
+      this.logger.warn(`Cannot read revocations: ${reasonOf(error)}`);
     } finally {
       this.checking = false;
     }
@@ -148,7 +149,7 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
       await this.look(Math.min(missed + OVERLAP_SECONDS, this.memoryMs / 1_000));
       this.forgetExpired();
     } catch (error) {
-      this.logger.warn(`Cannot read revocations: ${(error as Error).message}`);
+      this.logger.warn(`Cannot read revocations: ${reasonOf(error)}`);
     } finally {
       this.reading = false;
     }

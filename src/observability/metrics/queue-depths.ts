@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Gauge, type Registry } from 'prom-client';
+import { reasonOf } from '../../common/reason.js';
 import { BoundedReads } from '../../database/bounded-reads.js';
 
 /** What was read is good for so long, whoever asks how often, in ms. */
@@ -81,7 +82,7 @@ export class QueueDepths {
     try {
       this.depths = await this.reads.run<Depth>(DEPTHS, [MOST_COUNTED]);
     } catch (error) {
-      this.logger.warn(`Cannot count what waits: ${(error as Error).message}`);
+      this.logger.warn(`Cannot count what waits: ${reasonOf(error)}`);
     }
     this.readAt = performance.now();
   }

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
+import { reasonOf } from '../../common/reason.js';
 import type { TracingSettings } from '../../config/tracing-variables.js';
 
 /** Sends spans by OTLP, and says in the log once that nobody takes them, and once that somebody does again. */
@@ -30,7 +31,7 @@ export class OtlpExporter implements SpanExporter {
     if (failed === this.failing) return;
     this.failing = failed;
     if (failed)
-      this.logger.warn(`Traces cannot be sent, and are dropped: ${error?.message ?? 'no reason given'}`);
+      this.logger.warn(`Traces cannot be sent, and are dropped: ${reasonOf(error ?? 'no reason given')}`);
     else this.logger.log('Traces are sent again');
   }
 }
