@@ -5,6 +5,7 @@ import { Lifecycle } from '../../common/lifecycle.js';
 import { eventsHandedOn, replicaAsked, writesCombined } from '../../events/stream-observations.js';
 import { StreamTail } from '../../events/stream-tail.js';
 import { jobGivenUp, jobRan } from '../../jobs/job-observations.js';
+import { Jobs } from '../../jobs/jobs.js';
 import { CloseCode } from '../../rooms/close-codes.js';
 import { Connections } from '../../rooms/connections.js';
 import { EventStreams } from '../../rooms/event-streams.js';
@@ -29,6 +30,7 @@ export class LiveMetrics implements OnApplicationShutdown {
     private readonly tail: StreamTail,
     private readonly bus: Bus,
     private readonly lifecycle: Lifecycle,
+    private readonly jobs: Jobs,
   ) {}
 
   register(registry: Registry): void {
@@ -61,7 +63,7 @@ export class LiveMetrics implements OnApplicationShutdown {
   }
 
   private count(registry: Registry): void {
-    const { hub } = this;
+    const { hub, jobs } = this;
     let before = hub.deliveries;
     new Counter({
       name: 'atrium_deliveries_total',
@@ -89,6 +91,10 @@ export class LiveMetrics implements OnApplicationShutdown {
       help: 'Jobs that failed as often as they may, by queue.',
       labelNames: ['queue'] as const,
       registers: [registry],
+      // From zero on, so that the first is seen as an increase.
+      collect() {
+        for (const queue of jobs.queueNames) this.inc({ queue }, 0);
+      },
     });
     this.endings.push(
       jobGivenUp.listen(({ queue }) => givenUp.inc({ queue })),

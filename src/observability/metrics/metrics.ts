@@ -6,6 +6,9 @@ import { HttpMetrics } from './http-metrics.js';
 import { LiveMetrics } from './live-metrics.js';
 import { QueueDepths } from './queue-depths.js';
 
+/** Sums of other series, and gauges by the name of counters, to which strict readers object. */
+const MISNAMED = ['resources', 'handles', 'requests'].map((each) => `nodejs_active_${each}_total`);
+
 /**
  * What this instance counts, in the words of Prometheus. Without a management port nobody could ask for it: then
  * nothing is counted and nothing is registered.
@@ -25,6 +28,7 @@ export class Metrics {
     if (!management) return;
     // The process itself: processor, memory, event loop, garbage collection.
     collectDefaultMetrics({ register: this.registry });
+    for (const name of MISNAMED) this.registry.removeSingleMetric(name);
     this.http = new HttpMetrics(this.registry);
     live.register(this.registry);
     database.register(this.registry);
