@@ -6,6 +6,7 @@ import { CliError, EXIT } from './cli-error.js';
 import { type Variables, withDatabase, withMigrated, withServices } from './connections.js';
 import { Directory, type Page } from './directory.js';
 import { Doctor } from './doctor.js';
+import { resealFactors } from './factor-resealing.js';
 import { type Answer, record, sentence, table } from './output.js';
 import { Overview } from './overview.js';
 import { RestoredHistory } from './restored-history.js';
@@ -41,6 +42,7 @@ export function buildProgram(around: Surroundings): Command {
     queues,
     config,
     doctor,
+    factors,
     restored,
   ];
   for (const add of groups) add(program);
@@ -135,24 +137,27 @@ export function buildProgram(around: Surroundings): Command {
       .action(revoke);
   }
 
-  async function revoke(of: { user?: string; session?: string; agent?: string }): Promise<void> {
+  async function revoke(
+    of: { user?: string; session?: string; agent?: string },
+    command: Command,
+  ): Promise<void> {
     const { user, session, agent } = of;
-    if (Object.keys(of).length !== 1) throw new CliError('Name one of --user, --session and --agent.');
+    if (Object.keys(of).length !== 1) command.error('error: name one of --user, --session and --agent');
     const { SignOutCommands } = await import('./sign-out-commands.js');
-    const command = <T>(work: (commands: InstanceType<typeof SignOutCommands>) => Promise<T>) =>
+    const asOperator = <T>(work: (commands: InstanceType<typeof SignOutCommands>) => Promise<T>) =>
       withServices(around.variables, (services) => work(services.get(SignOutCommands)));
     if (user !== undefined) {
       const { id } = await read((directory) => directory.user(user));
-      await command((commands) => commands.endAll(id));
+      await asOperator((commands) => commands.endAll(id));
       answer(sentence(`Every session of ${user} has ended.`, { user: id }));
     } else if (session !== undefined) {
       const owner = await read((directory) => directory.ownerOf(session));
-      const alive = await command((commands) => commands.endOne(owner, session));
+      const alive = await asOperator((commands) => commands.endOne(owner, session));
       if (!alive) throw new CliError(`The session ${session} had ended before.`);
       answer(sentence(`The session ${session} has ended.`, { session }));
     } else if (agent !== undefined) {
       const { id, workspaceId } = await read((directory) => directory.agent(agent));
-      await command((commands) => commands.endAgent(id, workspaceId));
+      await asOperator((commands) => commands.endAgent(id, workspaceId));
       answer(sentence(`The access tokens of ${id} have ended.`, { agent: id }));
     }
   }
@@ -208,6 +213,22 @@ export function buildProgram(around: Surroundings): Command {
           ),
         );
         if (findings.some(({ state }) => state === 'failed')) around.exit(EXIT.failed);
+      });
+  }
+
+  function factors(to: Command): void {
+    to.command('factors')
+      .description('authenticator apps')
+      .command('reseal')
+      .description('has all their secrets encrypted by the first FACTOR_SECRET, so that the others can go')
+      .action(async () => {
+        const { FactorSecrets } = await import('../mfa/factor-secrets.js');
+        const secrets = new FactorSecrets(loadConfig(around.variables));
+        const told = await withMigrated(around.variables, (database) => resealFactors(database, secrets));
+        const { total, resealed, unreadable } = told;
+        const lost = unreadable > 0 ? `; ${unreadable} can be read by none: an earlier one is missing` : '';
+        answer(sentence(`Of ${total} secrets, ${resealed} were encrypted anew${lost}.`, { ...told }));
+        if (unreadable > 0) around.exit(EXIT.failed);
       });
   }
 

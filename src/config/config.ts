@@ -59,8 +59,8 @@ export class AtriumConfig {
   /** Second factors, passkeys and the proofs that sensitive changes ask for. */
   readonly mfa: {
     readonly stepUpSeconds: number;
-    /** From which the key of authenticator secrets is derived. */
-    readonly secret: string;
+    /** From which the keys of authenticator secrets are derived: the first seals, all open. */
+    readonly secrets: readonly [string, ...string[]];
     readonly serviceName: string;
     /** The relying party's id (WebAuthn, section 5.1.2). */
     readonly rpId: string;
@@ -173,7 +173,7 @@ export class AtriumConfig {
     const { hostname, origin } = new URL(env.PUBLIC_URL);
     this.mfa = {
       stepUpSeconds: env.STEP_UP_SECONDS,
-      secret: env.FACTOR_SECRET ?? env.TOKEN_SECRET,
+      secrets: isNotEmpty(env.FACTOR_SECRET) ? env.FACTOR_SECRET : [env.TOKEN_SECRET],
       serviceName: env.SERVICE_NAME,
       rpId: env.PASSKEY_RP_ID ?? hostname,
       origins: [origin, ...env.CORS_ORIGINS.filter((each) => each !== '*'), ...env.PASSKEY_ORIGINS],
@@ -222,6 +222,8 @@ export class AtriumConfig {
     this.leases = { perAgent: env.LEASE_LIMIT };
   }
 }
+
+const isNotEmpty = (list: readonly string[]): list is readonly [string, ...string[]] => list.length > 0;
 
 /**
  * Builds the configuration from environment variables, whole or not at all.

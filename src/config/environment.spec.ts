@@ -110,10 +110,13 @@ describe('A wrong variable stops the start and says its name and the mend', () =
       ...problemsOf({ TOKEN_SECRET: 'too-short-secret' }),
       ...problemsOf({ DATABASE_URL: 'atrium:hunter2@db.internal/atrium' }),
       ...problemsOf({ DATABASE_DIRECT_URL: 'hunter2@db', REDIS_URL: 'hunter2@redis' }),
+      ...problemsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://me:hunter2@collector:4318' }),
+      ...problemsOf({ FACTOR_SECRET: `${secret},too-short-secret` }),
       ...problemsOf({ ...production, TOKEN_SECRET: 'too-short-secret', CORS_ORIGINS: '*', PORT: 'x' }),
     ].join('\n');
     expect(told).toContain('TOKEN_SECRET');
     expect(told).toContain('DATABASE_URL');
+    expect(told).toContain('FACTOR_SECRET must have at least 32 characters each');
     expect(told).not.toMatch(/too-short-secret|hunter2/);
   });
 });

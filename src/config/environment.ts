@@ -1,5 +1,16 @@
 import { Type } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, IsString, Matches, Max, Min, MinLength, ValidateBy } from 'class-validator';
+import {
+  ArrayMaxSize,
+  IsIn,
+  IsInt,
+  IsOptional,
+  IsString,
+  Matches,
+  Max,
+  Min,
+  MinLength,
+  ValidateBy,
+} from 'class-validator';
 import { LOG_LEVELS, type LogLevel, MODULE_LEVEL } from './log-levels.js';
 import { TracingVariables } from './tracing-variables.js';
 import { readTrustedProxies } from './trusted-proxies.js';
@@ -158,11 +169,14 @@ export class Environment extends TracingVariables {
   @WholeNumber({ of: 'seconds', unit: 's', min: 60, max: 86_400 })
   STEP_UP_SECONDS = 600;
 
-  /** Encrypts the secrets of authenticator apps; `TOKEN_SECRET` when empty. */
-  @IsOptional()
-  @IsString()
-  @MinLength(32, { message: 'must have at least 32 characters; make one with: openssl rand -base64 48' })
-  FACTOR_SECRET?: string;
+  /** Comma-separated: the first encrypts the secrets of authenticator apps, all decrypt; `TOKEN_SECRET` when empty. */
+  @CommaSeparated()
+  @ArrayMaxSize(10, { message: 'must list at most 10 secrets' })
+  @MinLength(32, {
+    each: true,
+    message: 'must have at least 32 characters each; make one with: openssl rand -base64 48',
+  })
+  FACTOR_SECRET: string[] = [];
 
   /** What authenticator apps and passkeys call this service. */
   @Matches(/^[^:\p{Cc}]{1,64}$/u, { message: 'must be a name of 1 to 64 characters without a colon' })

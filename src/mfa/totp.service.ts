@@ -18,6 +18,13 @@ const PERIOD_SECONDS = 30;
 /** Steps before and after the present one whose codes are taken, for clocks that differ. */
 const WINDOW = 1;
 const SECRET_BYTES = 20;
+/**
+ * Takes the code of step $2. What was sealed ($3) under a `FACTOR_SECRET` of before is kept under the one of now ($4),
+ * unless somebody else has done so meanwhile.
+ */
+const TAKE = `last_step = $2, secret = CASE WHEN secret = $3 THEN coalesce($4, secret) ELSE secret END`;
+const CONFIRM = `UPDATE totp_factors SET confirmed_at = now(), ${TAKE} WHERE user_id = $1`;
+const ACCEPT = `UPDATE totp_factors SET ${TAKE} WHERE user_id = $1 AND confirmed_at IS NOT NULL AND last_step < $2`;
 
 /** Authenticator apps: codes of six digits, a new one each 30 seconds (RFC 6238). */
 @Injectable()
@@ -63,12 +70,9 @@ export class TotpService {
   async confirm(principal: Principal, code: string, client: ClientInfo): Promise<RecoveryCodesResponse> {
     return this.factors.change(principal, client, async (manager, { id }, before) => {
       if (before.totpSince !== null) throw new TotpAlreadyEnabled();
-      const step = await this.stepOf(manager, id, code, false);
-      if (step === undefined) throw new WrongCode(403);
-      await manager.query(`UPDATE totp_factors SET confirmed_at = now(), last_step = $2 WHERE user_id = $1`, [
-        id,
-        step,
-      ]);
+      const shown = await this.stepOf(manager, id, code, false);
+      if (!shown) throw new WrongCode(403);
+      await manager.query(CONFIRM, [id, ...shown]);
       await this.sessions.renewProof(manager, principal, ['otp', 'mfa']);
       const isFirst = before.methods.length === 0;
       return {
@@ -106,23 +110,19 @@ export class TotpService {
    * section 5.2).
    */
   async accept(manager: EntityManager, userId: string, code: string): Promise<'good' | 'wrong' | 'replayed'> {
-    const step = await this.stepOf(manager, userId, code, true);
-    if (step === undefined) return 'wrong';
-    const [, taken] = await manager.query<[unknown[], number]>(
-      `UPDATE totp_factors SET last_step = $2
-       WHERE user_id = $1 AND confirmed_at IS NOT NULL AND last_step < $2`,
-      [userId, step],
-    );
+    const shown = await this.stepOf(manager, userId, code, true);
+    if (!shown) return 'wrong';
+    const [, taken] = await manager.query<[unknown[], number]>(ACCEPT, [userId, ...shown]);
     return taken > 0 ? 'good' : 'replayed';
   }
 
-  /** The time step whose code this is; `undefined` if it is none of this time. */
+  /** The time step whose code this is, and the rest of {@link TAKE}; `undefined` if it is none of this time. */
   private async stepOf(
     manager: EntityManager,
     userId: string,
     code: string,
     isConfirmed: boolean,
-  ): Promise<number | undefined> {
+  ): Promise<readonly [step: number, sealed: Buffer, sealedAnew: Buffer | undefined] | undefined> {
     const [found] = await manager.query<{ secret: Buffer }[]>(
       `SELECT secret FROM totp_factors WHERE user_id = $1 AND (confirmed_at IS NOT NULL) = $2`,
       [userId, isConfirmed],
@@ -131,11 +131,12 @@ export class TotpService {
       if (isConfirmed) return undefined;
       throw new TotpNotFound();
     }
-    const secret = this.secrets.open(userId, found.secret);
+    const { secret, sealedAnew } = this.secrets.open(userId, found.secret);
     const totp = this.generator(new Secret({ buffer: new Uint8Array(secret).buffer }), '');
     const timestamp = this.clock.now();
     const delta = totp.validate({ token: code.replace(/\s/g, ''), timestamp, window: WINDOW });
-    return delta === null ? undefined : TOTP.counter({ period: PERIOD_SECONDS, timestamp }) + delta;
+    if (delta === null) return undefined;
+    return [TOTP.counter({ period: PERIOD_SECONDS, timestamp }) + delta, found.secret, sealedAnew];
   }
 
   private generator(secret: Secret, label: string): TOTP {

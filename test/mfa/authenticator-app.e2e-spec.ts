@@ -9,8 +9,10 @@ let app: TestApp;
 let second: Instance;
 let phones: Phones;
 beforeAll(async () => {
-  app = await startAtrium({ SERVICE_NAME: 'Example' });
-  second = await app.startSecondInstance();
+  // In the middle of a change of secrets: one instance has made the new one its first, the other has not yet.
+  const [before, now] = ['b'.repeat(32), 'n'.repeat(32)];
+  app = await startAtrium({ SERVICE_NAME: 'Example', FACTOR_SECRET: `${before},${now}` });
+  second = await app.startSecondInstance({ FACTOR_SECRET: `${now}, ${before}` });
   phones = new Phones(app);
 });
 afterAll(() => app.stop());
@@ -146,6 +148,27 @@ describe('An authenticator app', () => {
     expect(answer.body.refreshToken).toBeUndefined();
     expect(answer.body.csrfToken).toBeDefined();
     expect([...browser.cookies.keys()]).toContain('atrium-refresh');
+  });
+
+  it('works on while FACTOR_SECRET is changed, and is kept under the new one as soon as it is used', async () => {
+    const person = await phones.guarded();
+    const kept = async () => {
+      const [{ secret }] = await app.sql<{ secret: Buffer }>(
+        'SELECT secret FROM totp_factors WHERE user_id = $1',
+        [person.user.id],
+      );
+      return secret.toString('hex');
+    };
+    const states = [await kept()];
+    for (const instance of [app, second, second, app]) {
+      const { mfaToken } = await challenge(app, person);
+      second.moveClock(30_000);
+      expect((await verify(instance, mfaToken, { code: phones.nextCode(person.secret) })).status).toBe(200);
+      states.push(await kept());
+    }
+    const [enrolled, atFirst, atSecond, again, back] = states;
+    expect([atFirst, again]).toEqual([enrolled, atSecond]);
+    expect(new Set([enrolled, atSecond, back]).size).toBe(3);
   });
 
   it('goes with the account', async () => {
