@@ -1,9 +1,11 @@
 import 'reflect-metadata';
 import { resolve } from 'node:path';
 import { DataSource } from 'typeorm';
+import { reasonOf } from '../common/reason.js';
 import { ConfigurationError } from '../config/configuration-error.js';
 import { type DatabaseSettings, dataSourceOptions } from './data-source.js';
 import { EmbeddedServerError, startEmbedded } from './embedded.js';
+import { isConnectionLoss, isLockTimeout, serverRefusal } from './errors.js';
 import { nameWords, writeMigration } from './migration-files.js';
 import { currentMigration, migrate, migrationHistory, pendingMigrations, revert } from './migrator.js';
 import { schemaDrift } from './schema-drift.js';
@@ -19,6 +21,9 @@ const USAGE = `Usage: npm run migration:<command>
   check                       fail if entities and migrations differ
 
 In a container: node dist/src/database/cli.js <command>`;
+
+/** How a command ends, besides 0; 78 is `EX_CONFIG` of sysexits.h. */
+const EXIT = { failed: 1, usage: 2, configuration: 78 } as const;
 
 type Command = (settings: DatabaseSettings, args: readonly string[]) => Promise<number>;
 
@@ -71,11 +76,12 @@ const commands: Readonly<Record<string, Command>> = {
 
   generate: async (settings, args) => {
     const empty = args.includes('--empty');
-    const words = nameWords(args.find((arg) => !arg.startsWith('-')) ?? '');
+    const [name = '', ...more] = args.filter((arg) => arg !== '--empty');
+    const words = more.length === 0 ? nameWords(name) : undefined;
     if (!words) {
       console.error('Name the migration in words, such as add-item-labels:');
       console.error('  npm run migration:generate -- add-item-labels');
-      return 2;
+      return EXIT.usage;
     }
     const drift = empty ? { up: [], down: [] } : await schemaDrift(settings);
     if (!empty && drift.up.length === 0) {
@@ -103,10 +109,15 @@ async function connected(
 }
 
 async function main([name = '', ...args]: readonly string[]): Promise<number> {
+  if ([name, ...args].some((each) => each === '--help' || each === '-h')) {
+    console.log(USAGE);
+    return 0;
+  }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (!command) {
-    console.error(USAGE);
-    return 2;
+  // What somebody believes to be an option must not be taken for consent.
+  if (!command || (name !== 'generate' && args.length > 0)) {
+    console.error(command ? `${name} takes nothing, but was given: ${args.join(' ')}\n\n${USAGE}` : USAGE);
+    return EXIT.usage;
   }
   loadDotEnv();
   const { url, directUrl, dataDir, ...rest } = commandSettings(process.env);
@@ -124,7 +135,15 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  const expected = error instanceof ConfigurationError || error instanceof EmbeddedServerError;
-  console.error(expected ? error.message : error);
-  process.exitCode = 1;
+  console.error(explained(error));
+  process.exitCode = error instanceof ConfigurationError ? EXIT.configuration : EXIT.failed;
+}
+
+/** What an operator can do something about, in a sentence; all that is known of the rest. */
+function explained(error: unknown): unknown {
+  if (error instanceof ConfigurationError || error instanceof EmbeddedServerError) return error.message;
+  if (isConnectionLoss(error)) return `The database cannot be reached: ${reasonOf(error)}`;
+  if (isLockTimeout(error))
+    return 'A migration did not get its locks, however often it tried; nothing of it was done. See pg_stat_activity for what holds them';
+  return serverRefusal(error) ?? error;
 }

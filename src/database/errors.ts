@@ -124,6 +124,22 @@ export function isStatementError(error: unknown): boolean {
   return serverError(error)?.severity !== undefined && !isConnectionLoss(error);
 }
 
+/** What PostgreSQL says of a statement that it refused, with its hint and the statement; `undefined` of other errors. */
+export function serverRefusal(error: unknown): string | undefined {
+  const found = serverError(error);
+  if (found?.severity === undefined || !(error instanceof Error)) return undefined;
+  const source = 'driverError' in error ? (error.driverError as object) : error;
+  const statement = text(error, 'query');
+  return [
+    `PostgreSQL refuses it: ${error.message} (${found.code})`,
+    text(source, 'detail'),
+    text(source, 'hint'),
+    statement && `The statement: ${statement.trim()}`,
+  ]
+    .filter(Boolean)
+    .join('\n');
+}
+
 /** Whether PostgreSQL cancelled the statement because its time was up. */
 export function isCancelled(error: unknown): boolean {
   return serverError(error)?.code === '57014';

@@ -21,10 +21,14 @@ describe('the migration commands', () => {
   const COMPILED = [compiledPath(join(root, 'src/database/cli.ts'))];
 
   /** Runs the command compiled, as in a container, or as package.json's scripts do, which takes far longer. */
-  async function run(args: readonly string[], program = COMPILED): Promise<{ code: number; output: string }> {
+  async function run(
+    args: readonly string[],
+    program = COMPILED,
+    url = database.url,
+  ): Promise<{ code: number; output: string }> {
     const child = spawn(process.execPath, ['--no-warnings', ...program, ...args], {
       cwd: root,
-      env: { ...process.env, NODE_ENV: 'production', DATABASE_URL: database.url },
+      env: { ...process.env, NODE_ENV: 'production', DATABASE_URL: url },
     });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += String(data)));
@@ -46,8 +50,27 @@ describe('the migration commands', () => {
   });
 
   it('refuse what they do not know, and say how to call them', async () => {
-    const [unknown, unnamed] = await Promise.all([run(['bogus']), run(['generate', 'a/b'])]);
+    const [unknown, unnamed, cautious] = await Promise.all([
+      run(['bogus']),
+      run(['generate', 'a/b']),
+      // Nothing is reverted because an option was not known.
+      run(['revert', '--dry-run']),
+    ]);
     expect(unknown).toMatchObject({ code: 2, output: expect.stringContaining('Usage: npm run migration:') });
     expect(unnamed).toMatchObject({ code: 2, output: expect.stringContaining('add-item-labels') });
+    expect(cautious).toMatchObject({ code: 2, output: expect.stringContaining('revert takes nothing') });
+  });
+
+  it('say in a sentence what an operator can mend', async () => {
+    const [away, wrong] = await Promise.all([
+      run(['run'], COMPILED, 'postgresql://a:hunter2@127.0.0.1:1/c'),
+      run(['run'], COMPILED, 'mysql://a:hunter2@127.0.0.1:1/c'),
+    ]);
+    expect(away).toEqual({
+      code: 1,
+      output: 'The database cannot be reached: connect ECONNREFUSED 127.0.0.1:1\n',
+    });
+    expect(wrong).toMatchObject({ code: 78, output: expect.stringContaining('DATABASE_URL must look like') });
+    expect(wrong.output).not.toContain('hunter2');
   });
 });
