@@ -4,9 +4,10 @@ import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Lifecycle } from './common/lifecycle.js';
+import { reasonOf } from './common/reason.js';
 import { type AtriumConfig, loadConfig } from './config/config.js';
 import { ConfigurationError } from './config/configuration-error.js';
-import { type Logs, logsOf, shareLogs } from './observability/logging/logs.js';
+import { Logs, logsOf, shareLogs } from './observability/logging/logs.js';
 import { type EmbeddedServer, startEmbedded } from './database/embedded.js';
 
 /** How often, while draining, connections are closed on which nothing is asked any more. */
@@ -36,7 +37,9 @@ export async function serve(variables: Variables): Promise<void> {
   try {
     greet(await starting);
   } catch (error) {
-    log(`Atrium could not start: ${(error as Error).message}`);
+    const text = `Atrium could not start: ${reasonOf(error)}`;
+    if (config.environment === 'production') logs.fatal(text, error, 'Atrium');
+    else log(text);
     process.exit(1);
   }
 }
@@ -76,9 +79,17 @@ function configure(variables: Variables): AtriumConfig {
     return loadConfig(variables);
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
-    log(error.message);
+    if (variables['NODE_ENV'] === 'production') logFatal(error.problems);
+    else log(error.message);
     process.exit(78); // EX_CONFIG of sysexits.h
   }
+}
+
+/** In production, why there is no configuration is logged as all else is. */
+function logFatal(problems: readonly string[]): void {
+  const logs = new Logs({ environment: 'production', logLevels: { default: 'log', modules: {} } });
+  for (const problem of problems)
+    logs.fatal(`Atrium cannot start with this configuration: ${problem}`, 'Atrium');
 }
 
 async function listen(app: NestExpressApplication, { host, port }: AtriumConfig): Promise<void> {

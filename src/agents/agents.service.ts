@@ -145,6 +145,7 @@ export class AgentsService implements OnModuleInit {
     return Representation.of(toAgentResponse(row), {
       version: Number(row.version),
       cursor: formatCursor(this.epoch.current, Number(row.head)),
+      workspaceId: row.workspace_id,
     });
   }
 

@@ -1,20 +1,37 @@
 import type { Request } from 'express';
 
+interface Route {
+  readonly path: unknown;
+  readonly methods: Record<string, boolean>;
+}
+
 interface RouterLayer {
-  readonly route?: { readonly methods: Record<string, boolean> };
+  readonly route?: Route;
   match(path: string): boolean;
 }
 
 /** The methods that some route takes at the request's path; none when the path is unknown. */
 export function allowedMethods(request: Request): string[] {
-  const { stack } = (request.app as unknown as { router: { stack: RouterLayer[] } }).router;
   const methods = new Set<string>();
-  for (const layer of stack) {
-    if (!layer.route || layer.route.methods['_all'] || !matches(layer, request.path)) continue;
-    for (const method of Object.keys(layer.route.methods)) methods.add(method.toUpperCase());
-  }
+  for (const route of routesAt(request))
+    for (const method of Object.keys(route.methods)) methods.add(method.toUpperCase());
   if (methods.has('GET')) methods.add('HEAD');
   return [...methods].sort();
+}
+
+/** The pattern of the route that takes the request, or would with another method; `undefined` when the path is unknown. */
+export function routeOf(request: Request): string | undefined {
+  const method = request.method === 'HEAD' ? 'get' : request.method.toLowerCase();
+  const routes = routesAt(request);
+  const path = (routes.find(({ methods }) => methods[method]) ?? routes[0])?.path;
+  return typeof path === 'string' ? path : undefined;
+}
+
+function routesAt(request: Request): Route[] {
+  const { stack } = (request.app as unknown as { router: { stack: RouterLayer[] } }).router;
+  return stack.flatMap((layer) =>
+    layer.route && !layer.route.methods['_all'] && matches(layer, request.path) ? layer.route : [],
+  );
 }
 
 function matches(layer: RouterLayer, path: string): boolean {

@@ -1,8 +1,9 @@
 import type { NextFunction, Request, Response } from 'express';
 import { randomUUID } from 'node:crypto';
-import { type Server, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Problem } from './problem.js';
+import { requestIdOf } from './request-id.js';
 
 /** 408 `request_timeout`: the request did not arrive in time. */
 export class RequestTimeout extends Problem {
@@ -44,14 +45,16 @@ export function answerBrokenRequests(
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     // An answer that has begun, to a request before this one or to its beginning, must not go on as another.
     const answering = Reflect.get(socket, '_httpMessage') as
-      { readonly headersSent: boolean } | null | undefined;
+      { readonly headersSent: boolean; readonly req: IncomingMessage } | null | undefined;
     if (!socket.writable || error.code === 'ECONNRESET' || answering?.headersSent) {
       socket.destroy();
       return;
     }
     const problem = problemOf(error);
-    const id = randomUUID();
-    answered(id, problem.getStatus());
+    // What breaks in its body is a request all the same: it has an id, and is told of when it ends.
+    const begun = answering && !answering.req.complete ? answering.req : undefined;
+    const id = begun ? requestIdOf(begun) : randomUUID();
+    if (!begun) answered(id, problem.getStatus());
     socket.end(problemText(problem, id), () => socket.destroy());
   });
 }

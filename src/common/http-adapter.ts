@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Request, Response } from 'express';
 import { matchesNone } from './conditional.js';
+import { WORKSPACE } from './log-context.js';
 import { CACHING, Representation, representationHeaders, type RepresentationMeta } from './representation.js';
 import { Streamed } from './streamed.js';
 
@@ -39,7 +40,8 @@ export class AtriumHttpAdapter extends ExpressAdapter {
     if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', CACHING);
     if (body instanceof Streamed) return sendStreamed(response, body);
     if (!(body instanceof Representation)) return super.reply(response, body, statusCode) as unknown;
-    const { version, pages, status = statusCode } = body.meta;
+    const { version, pages, workspaceId, status = statusCode } = body.meta;
+    if (workspaceId !== undefined) response.locals[WORKSPACE] = workspaceId;
     if (status !== undefined) response.statusCode = status;
     const headers = representationHeaders(body);
     for (const name in headers) response.setHeader(name, headers[name]);

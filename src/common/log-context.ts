@@ -4,6 +4,9 @@ import { traces } from './traces.js';
 /** What every line says that is logged while something is done: texts by name. */
 export type LogFields = Readonly<Record<string, string | number | undefined>>;
 
+/** Where the `locals` of an answer say whose it is, when the request does not. */
+export const WORKSPACE = 'workspaceId';
+
 /** Something that is being done, as the log names it. */
 export interface LogContext {
   /** What is known by now; asked for each line. */

@@ -6,6 +6,8 @@ export interface RepresentationMeta {
   /** Cursors of the pages beside this one of a list. */
   readonly pages?: { readonly next: string | null; readonly previous: string | null };
   readonly status?: number;
+  /** Whose it is, for the log alone. */
+  readonly workspaceId?: string;
   /** Whether no cache may keep it: it shows a secret. */
   readonly secret?: boolean;
   /** Whatever else belongs to this answer. */
@@ -29,7 +31,7 @@ export class Representation<T> {
   ) {}
 
   /** No content, but headers. */
-  static empty(meta: { cursor?: string } = {}): Representation<never> {
+  static empty(meta: { cursor?: string; workspaceId?: string } = {}): Representation<never> {
     return new Representation<never>('', meta);
   }
 

@@ -166,6 +166,7 @@ export class CustomRoomsService implements OnModuleInit {
     return Representation.of(toRoomResponse(row), {
       version: Number(row.version),
       cursor: formatCursor(this.epoch.current, seq),
+      workspaceId: row.workspace_id,
       location,
     });
   }

@@ -126,6 +126,7 @@ export class ItemsService implements OnModuleInit {
     return new Representation(toItemResponse(row), {
       version: Number(row.version),
       cursor: formatCursor(this.epoch.current, Number(row.head)),
+      workspaceId: row.workspace_id,
     });
   }
 
@@ -211,7 +212,8 @@ export class ItemsService implements OnModuleInit {
     lease?: string,
   ): Promise<Representation<never>> {
     const row = await this.deletes.run(change(caller, id, ifMatch, lease));
-    return Representation.empty({ cursor: this.changed(caller, row).meta.cursor });
+    const { cursor, workspaceId } = this.changed(caller, row).meta;
+    return Representation.empty({ cursor, workspaceId });
   }
 
   /**
@@ -277,6 +279,7 @@ export class ItemsService implements OnModuleInit {
     return new Representation(toItemResponse(row), {
       version: Number(row.version),
       cursor: formatCursor(this.epoch.current, Number(row.seq)),
+      workspaceId: row.workspace_id,
       location: location?.(row),
     });
   }

@@ -3,6 +3,7 @@ import type { WebSocket } from 'ws';
 import type { LogContext, LogFields } from '../common/log-context.js';
 import type { CloseCode } from './close-codes.js';
 import { messageFrame, SOCKET_WIRE } from './frame.js';
+import type { Handshake } from './handshake.js';
 import type { Outbox } from './outbox.js';
 import { Subscriber } from './subscriber.js';
 
@@ -10,29 +11,31 @@ import { Subscriber } from './subscriber.js';
 export class Connection extends Subscriber implements LogContext {
   /** The room of the address that was connected to, until it is joined. */
   firstRoom: string | undefined;
+  readonly openedAt = performance.now();
   /** The `id` of the frame that is being handled: its answer, or its error, repeats it. */
   frameId: number | undefined;
   /** When the last sign of life came, by {@link performance.now}. */
-  lastSeen: number;
+  lastSeen = this.openedAt;
   /** When the last heartbeat went out, by {@link performance.now}. */
-  lastPing: number;
+  lastPing = this.openedAt;
   /** Resolves when it has closed, however, with the code of RFC 6455, section 7.4. */
   readonly closed: Promise<number>;
   private readonly unconfirmed = new Map<string, (confirmed: boolean) => void>();
   private confirmations = 0;
+  /** In whose rooms it was; null once in those of several. */
+  private workspace: string | null | undefined;
 
   /** @param bufferLimit bytes that may wait for a slow reader */
   constructor(
     readonly id: string,
-    readonly openedAt: number,
+    readonly handshake: Handshake,
     private readonly client: WebSocket,
     private readonly socket: Socket,
     outbox: Outbox,
     bufferLimit: number,
   ) {
     super(SOCKET_WIRE, outbox, bufferLimit);
-    this.lastSeen = openedAt;
-    this.lastPing = openedAt;
+    this.firstRoom = handshake.room;
     client.on('pong', (data: Buffer) => {
       this.lastSeen = performance.now();
       this.unconfirmed.get(data.toString('latin1'))?.(true);
@@ -47,8 +50,20 @@ export class Connection extends Subscriber implements LogContext {
   }
 
   logFields(): LogFields {
-    const { id, principal } = this;
-    return { connectionId: id, principal: principal && `${principal.kind}:${principal.id}` };
+    const { id, handshake, principal, workspaceId } = this;
+    const { requestId, traceId } = handshake;
+    const name = principal && `${principal.kind}:${principal.id}`;
+    return { connectionId: id, requestId, traceId, principal: name, workspaceId };
+  }
+
+  /** In whose rooms it was; `undefined` if in nobody's yet, or in those of several. */
+  get workspaceId(): string | undefined {
+    return this.workspace ?? undefined;
+  }
+
+  /** Takes note of whose a room is that was joined. */
+  entered(workspaceId: string): void {
+    this.workspace = this.workspace === undefined || this.workspace === workspaceId ? workspaceId : null;
   }
 
   get isOpen(): boolean {

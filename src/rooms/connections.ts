@@ -7,6 +7,7 @@ import { newId } from '../common/identifiers.js';
 import { AtriumConfig } from '../config/config.js';
 import { CloseCode } from './close-codes.js';
 import { Connection } from './connection.js';
+import type { Handshake } from './handshake.js';
 import { Outbox } from './outbox.js';
 import { SocketClosed, TooManyConnections } from './rooms.errors.js';
 import { socketClosed } from './socket-life.js';
@@ -45,23 +46,17 @@ export class Connections implements OnApplicationBootstrap, OnApplicationShutdow
     clearInterval(this.timer);
   }
 
-  /** @param network whose it is, as addresses are counted */
-  open(client: WebSocket, socket: Socket, network: string): Connection {
+  open(client: WebSocket, socket: Socket, handshake: Handshake): Connection {
     const { bufferLimitBytes } = this.config.sockets;
-    const connection = new Connection(
-      newId(),
-      performance.now(),
-      client,
-      socket,
-      this.outbox,
-      bufferLimitBytes,
-    );
+    const { network } = handshake;
+    const connection = new Connection(newId(), handshake, client, socket, this.outbox, bufferLimitBytes);
     this.byClient.set(client, connection);
     this.byNetwork.add(network);
     client.once('close', (code) => {
       this.byNetwork.remove(network);
-      const { id: connectionId, openedAt, principal } = connection;
-      socketClosed.tell({ connectionId, principal, code, durationMs: performance.now() - openedAt });
+      const { id: connectionId, openedAt, principal, workspaceId } = connection;
+      const durationMs = performance.now() - openedAt;
+      socketClosed.tell({ connectionId, handshake, principal, workspaceId, code, durationMs });
     });
     return connection;
   }

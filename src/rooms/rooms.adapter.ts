@@ -6,27 +6,14 @@ import type { Duplex } from 'node:stream';
 import type { Observable } from 'rxjs';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { problemText } from '../common/client-error.js';
-import { handshakeAddressOf, networkOf } from '../common/client-info.js';
 import { Lifecycle } from '../common/lifecycle.js';
 import { Forbidden, NotFound, Problem, Unavailable } from '../common/problem.js';
-import { newRequestId } from '../common/request-id.js';
 import { AtriumConfig } from '../config/config.js';
 import { Connections } from './connections.js';
 import { FrameQueue } from './frame-queue.js';
+import { beginHandshake, type Handshake, handshakeOf } from './handshake.js';
 import { TooManyHandshakes } from './rooms.errors.js';
 import { handshakeRefused } from './socket-life.js';
-
-/** `/ws`, or `/ws/{room}`. */
-const PATH = /^\/ws(?:\/([a-z]{1,32}\/[0-9a-f-]{36}))?\/?$/;
-
-/** The room that a handshake named in its path. */
-export const roomOfPath = (request: IncomingMessage): string | undefined =>
-  PATH.exec((request.url ?? '').split('?', 1)[0] ?? '')?.[1];
-
-const networks = new WeakMap<IncomingMessage, string>();
-
-/** Whose a handshake is, as addresses are counted; known once the adapter has let it through. */
-export const networkOfHandshake = (request: IncomingMessage): string => networks.get(request) ?? 'unknown';
 
 /**
  * Nest's `ws` adapter with what a public socket needs: rooms in the path, an `Origin` check at the handshake,
@@ -57,15 +44,19 @@ export class RoomsAdapter extends WsAdapter {
       maxPayload: this.config.sockets.frameLimitBytes,
     });
     server.on('wsClientError', (error: Error, socket: Duplex, request: IncomingMessage) =>
-      refuse(socket, request, brokenHandshake(error, request)),
+      refuse(socket, handshakeOf(request), brokenHandshake(error, request)),
     );
     (this.httpServer as Server).on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', () => socket.destroy());
-      const refusal = this.refusal(request);
-      if (refusal) refuse(socket, request, refusal);
+      const handshake = beginHandshake(request, this.trustProxy);
+      const refusal = this.refusal(request, handshake);
+      if (refusal) refuse(socket, handshake, refusal);
       else
         server.handleUpgrade(request, socket, head, (client) => server.emit('connection', client, request));
     });
+    server.on('headers', (headers, request) =>
+      headers.push(`X-Request-Id: ${handshakeOf(request).requestId}`),
+    );
     return server;
   }
 
@@ -86,13 +77,10 @@ export class RoomsAdapter extends WsAdapter {
   }
 
   /** Why a handshake is refused; `undefined` if it is fine. */
-  private refusal(request: IncomingMessage): Problem | undefined {
-    if (!PATH.test((request.url ?? '').split('?', 1)[0] ?? ''))
-      return new NotFound('Sockets are served at /ws and /ws/{room}.');
+  private refusal(request: IncomingMessage, { route, network }: Handshake): Problem | undefined {
+    if (route === undefined) return new NotFound('Sockets are served at /ws and /ws/{room}.');
     if (this.lifecycle.closing) return new Unavailable('This instance is going away; connect again.');
     if (!this.isFromHome(request)) return new Forbidden('Sockets of this Origin are not let in.');
-    const network = networkOf(handshakeAddressOf(request, this.trustProxy));
-    networks.set(request, network);
     return this.connections.isFull(network) ? new TooManyHandshakes() : undefined;
   }
 
@@ -116,8 +104,8 @@ function brokenHandshake({ message }: Error, { method }: IncomingMessage): Probl
 }
 
 /** Answers a handshake with a problem (RFC 9457) instead, as any request is. */
-function refuse(socket: Duplex, request: IncomingMessage, problem: Problem): void {
-  const id = newRequestId(request.headers);
-  handshakeRefused.tell({ requestId: id, status: problem.getStatus() });
-  socket.end(problemText(problem, id));
+function refuse(socket: Duplex, handshake: Handshake, problem: Problem): void {
+  handshakeRefused.tell({ handshake, status: problem.getStatus() });
+  // Whoever does not hang up is hung up on.
+  socket.end(problemText(problem, handshake.requestId), () => socket.destroy());
 }

@@ -14,8 +14,8 @@ import { ValidationPipe } from '../common/validation.pipe.js';
 import { SessionRevocations } from '../sessions/session-revocations.js';
 import { Connections } from './connections.js';
 import { FrameProblemFilter } from './frame-problem.filter.js';
+import { handshakeOf } from './handshake.js';
 import { PresenceStore } from './presence-store.js';
-import { networkOfHandshake, roomOfPath } from './rooms.adapter.js';
 import { AuthFrame, JoinFrame, LeaveFrame, PresenceFrame, PublishFrame } from './rooms.dto.js';
 import { RoomsService } from './rooms.service.js';
 
@@ -50,8 +50,7 @@ export class RoomsGateway
   }
 
   handleConnection(client: WebSocket, request: IncomingMessage): void {
-    const connection = this.connections.open(client, request.socket, networkOfHandshake(request));
-    connection.firstRoom = roomOfPath(request);
+    const connection = this.connections.open(client, request.socket, handshakeOf(request));
     // What `ws` objects to (a frame too big, text that is not UTF-8) it closes by itself, with the right code.
     client.on('error', () => undefined);
     const { authorization } = request.headers;

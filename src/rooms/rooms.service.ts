@@ -84,6 +84,7 @@ export class RoomsService {
       return;
     }
     if (!subscription.active) throw new RoomNotFound(); // lost in this very moment; it has been told so
+    connection.entered(subscription.room.stream.id);
     connection.reply('joined', joined);
     this.hub.start(subscription);
   }

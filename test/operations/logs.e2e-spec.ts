@@ -9,6 +9,7 @@ import { logged, type LogLine, logLines } from '../support/log-lines.js';
 import { createItem, type Person, registerUser } from '../support/people.js';
 import { compiledPath, root } from '../support/native/paths.mjs';
 import { type AtriumProcess, spawnAtrium } from '../support/process.js';
+import { RawConnection } from '../support/raw-connection.js';
 import { connect } from '../support/sockets.js';
 
 const FAULT = 'a fault that was planted';
@@ -53,10 +54,10 @@ const ended = (requestId: string): Promise<LogLine> =>
 async function lineOf(
   method: string,
   path: string,
-  options: { headers?: Record<string, string>; json?: unknown; token?: string } = {},
+  options: { headers?: Record<string, string>; json?: unknown; raw?: string; token?: string } = {},
 ): Promise<LogLine> {
   const id = randomUUID();
-  await http({ url }, ada.token).call(method, path, {
+  await http({ url }, options.token ?? ada.token).call(method, path, {
     ...options,
     headers: { ...options.headers, 'X-Request-Id': id },
   });
@@ -93,6 +94,53 @@ describe('A request is one line', () => {
       await lineOf('POST', '/v1/items', { json: item }),
     ];
     expect(lines.map((line) => line.workspaceId)).toEqual([workspaceId, workspaceId, workspaceId]);
+  });
+
+  it('with the workspace of the item that it is about', async () => {
+    const { id } = await createItem(ada);
+    for (const [method, path] of [
+      ['GET', `/v1/items/${id}`],
+      ['DELETE', `/v1/items/${id}`],
+    ] as const)
+      expect((await lineOf(method, path)).workspaceId).toBe(ada.workspaceId);
+  });
+
+  it.each<[number, string, string, string, { raw?: string; token?: string; type?: string }]>([
+    [401, 'GET', '/v1/me', '/v1/me', { token: 'x' }],
+    [404, 'GET', '/v1/items/019a0000-0000-7000-8000-000000000000', '/v1/items/:id', {}],
+    [405, 'PUT', '/v1/items', '/v1/items', { raw: '{}' }],
+    [400, 'POST', '/v1/items', '/v1/items', { raw: '{' }],
+    [413, 'POST', '/v1/items', '/v1/items', { raw: ' '.repeat(2_000_000) }],
+    [415, 'POST', '/v1/items', '/v1/items', { raw: 'x', type: 'text/plain' }],
+  ])('that ends with %i says of it what any does: %s', async (status, method, path, route, options) => {
+    const { type = 'application/json', ...rest } = options;
+    const line = await lineOf(method, path, { ...rest, headers: { 'Content-Type': type } });
+    expect(line).toEqual({
+      level: 'info',
+      time: expect.any(String),
+      module: 'Request',
+      requestId: line.requestId,
+      traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
+      // Whoever was not asked is not known.
+      ...(status === 404 && { principal: `user:${ada.user.id}` }),
+      method,
+      route,
+      status,
+      durationMs: expect.any(Number),
+      msg: 'request',
+    });
+  });
+
+  it('and no more, of one whose caller goes in the middle of its body', async () => {
+    const connection = await RawConnection.open(url);
+    connection.dawdle(
+      'POST /v1/items HTTP/1.1\r\nHost: atrium\r\nX-Request-Id: cut-off\r\nContent-Type: application/json\r\n' +
+        'Content-Length: 100\r\n\r\n{"title',
+    );
+    connection.finish();
+    expect(await ended('cut-off')).toMatchObject({ route: '/v1/items', aborted: true });
+    await lineOf('GET', '/v1/me');
+    expect(logLines(atrium).filter(({ msg }) => msg === 'no request')).toEqual([]);
   });
 
   it.each([
@@ -144,26 +192,37 @@ describe('What is logged inside of something', () => {
   });
 
   it('belongs to the socket, whose life is one line when it has closed', async () => {
-    const socket = await connect({ url }, { token: ada.token });
-    const { data } = await socket.send('ping');
-    expect(data).toEqual({});
+    const headers = { 'X-Request-Id': 'a-socket', traceparent: `00-${TRACE}-b7ad6b7169203331-01` };
+    const socket = await connect({ url }, { token: ada.token, headers });
+    await socket.join(`workspaces/${ada.workspaceId}`);
     await client.query('ALTER TABLE memberships RENAME TO gone');
     const answer = await socket.send('join', { room: `workspaces/${ada.workspaceId}` });
     await client.query('ALTER TABLE gone RENAME TO memberships');
     expect(answer.event).toBe('error');
     await socket.close();
     const line = await logged(atrium, 'the end of the socket', ({ module }) => module === 'Socket');
-    expect(line).toMatchObject({ principal: `user:${ada.user.id}`, code: 1000 });
+    expect(line).toMatchObject({
+      requestId: 'a-socket',
+      traceId: TRACE,
+      principal: `user:${ada.user.id}`,
+      workspaceId: ada.workspaceId,
+      method: 'GET',
+      route: '/ws',
+      status: 101,
+      code: 1000,
+      durationMs: expect.any(Number),
+    });
     const problem = logLines(atrium).find(
       ({ module, connectionId }) => module === 'Problem' && connectionId === line.connectionId,
     );
-    expect(problem?.principal).toBe(line.principal);
+    expect(problem).toMatchObject({ principal: line.principal, requestId: 'a-socket', traceId: TRACE });
   });
 
   it('a handshake that is refused is a line, too', async () => {
     await connect({ url }, { path: '/ws/nowhere', headers: { 'X-Request-Id': 'refused' } }).catch(() => 0);
     const line = await logged(atrium, 'the handshake', ({ requestId }) => requestId === 'refused');
-    expect(line).toMatchObject({ module: 'Socket', status: 404 });
+    expect(line).toMatchObject({ module: 'Socket', method: 'GET', status: 404 });
+    expect([typeof line.traceId, typeof line.durationMs]).toEqual(['string', 'number']);
   });
 });
 

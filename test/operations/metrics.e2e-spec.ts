@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { ManagementServer } from '../../src/observability/management/management-server.js';
 import { startAtrium, type TestApp } from '../support/app.js';
+import { type Family, parseExposition } from '../support/exposition.js';
 import { http } from '../support/http.js';
 import { createItem, type Person, registerUser } from '../support/people.js';
 import { closeSockets, connect, connectAndJoin } from '../support/sockets.js';
@@ -19,17 +20,12 @@ beforeAll(async () => {
 afterEach(closeSockets);
 afterAll(() => app.stop());
 
+const families = async (): Promise<Map<string, Family>> =>
+  parseExposition((await http(management).get('/metrics')).text);
+
 /** What is counted, by name and labels: `atrium_jobs{queue="x",state="y"}`. */
-async function scrape(): Promise<Map<string, number>> {
-  const { text } = await http(management).get('/metrics');
-  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  return new Map(
-    lines.map((line) => {
-      const mark = line.lastIndexOf(' ');
-      return [line.slice(0, mark), Number(line.slice(mark + 1))];
-    }),
-  );
-}
+const scrape = async (): Promise<Map<string, number>> =>
+  new Map([...(await families()).values()].flatMap(({ samples }) => [...samples]));
 
 const requests = (method: string, route: string, status: string): string =>
   `atrium_http_request_duration_seconds_count{method="${method}",route="${route}",status="${status}"}`;
@@ -98,6 +94,14 @@ describe('Requests', () => {
     expect(now.get(missing)).toBe((before.get(missing) ?? 0) + 1);
   });
 
+  it('that are answered before their route was looked for are its own all the same', async () => {
+    const before = await scrape();
+    const json = { headers: { 'Content-Type': 'application/json' } };
+    await ada.http.call('POST', '/v1/items', { raw: '{', ...json });
+    await ada.http.call('POST', '/v1/items', { raw: ' '.repeat(2_000_000), ...json });
+    await grown(before, requests('POST', '/v1/items', '4xx'), 2);
+  });
+
   it('of addresses and methods that clients make up share one label', async () => {
     const before = await scrape();
     for (let n = 0; n < 10; n++) await http(app).get(`/v1/made-up-${n}/${n}`);
@@ -148,6 +152,8 @@ describe('Queues and pools', () => {
     for (const state of ['ready', 'leased', 'dead'])
       expect(now.get(`atrium_leases{state="${state}"}`)).toBe(0);
     expect(now.get('atrium_jobs{queue="jobs.given-up",state="failed"}')).toBe(0);
+    // From zero on: the first that is given up is an increase, and an alert.
+    expect(now.get('atrium_jobs_given_up_total{queue="items.import"}')).toBe(0);
     expect(now.get('atrium_database_pool_connections{pool="transactions",state="waiting"}')).toBe(0);
     expect(now.get('atrium_database_statements_waiting')).toBeGreaterThanOrEqual(0);
   });
@@ -158,9 +164,8 @@ describe('deploy/', () => {
   const named = (text: string) => new Set(text.match(/\b(?:atrium|nodejs|process)_[a-z0-9_]+/g));
 
   it.each(['grafana/atrium.json', 'prometheus/alerts.yaml'])('%s names series that exist', async (file) => {
-    const { text } = await http(management).get('/metrics');
     const exist = new Set(
-      [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].flatMap(([, name = '', type]) =>
+      [...(await families())].flatMap(([name, { type }]) =>
         type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
       ),
     );

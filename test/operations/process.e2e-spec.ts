@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { Client } from 'pg';
 import { testVariables } from '../support/app.js';
 import { builtMain } from '../support/build.js';
+import { logLines } from '../support/log-lines.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { http } from '../support/http.js';
 import { registerUser } from '../support/people.js';
@@ -148,11 +149,22 @@ describe('A start that cannot be', () => {
     [{ PORT: 'http' }, 'PORT must be a port number from 0 to 65535'],
     [{ TOKEN_SECRET: 'short' }, 'TOKEN_SECRET must have at least 32 characters'],
     [{ NODE_ENV: 'production', CORS_ORIGINS: '*' }, 'CORS_ORIGINS must not be * in production'],
+    // What somebody takes for the place of the keys.
+    [{ TOKEN_KEYS_FILE: '{"keys":[{"d":"hunter2"}]}' }, 'TOKEN_KEYS_FILE must name a JWK Set'],
   ])('for %j ends at once, not with 0, and says what to mend', async (variables, mend) => {
     const atrium = await start(variables);
     expect(await atrium.exited).toBe(78);
     expect(atrium.output()).toContain(mend);
-    expect(atrium.output()).not.toMatch(/\bat \S+ \(|node:internal/);
+    expect(atrium.output()).not.toMatch(/\bat \S+ \(|node:internal|hunter2/);
+    // In production it is a log from the first line on.
+    if (variables['NODE_ENV'] === 'production')
+      expect(logLines(atrium)).toEqual(
+        atrium
+          .output()
+          .trim()
+          .split('\n')
+          .map(() => expect.objectContaining({ level: 'fatal' })),
+      );
   });
 
   it('on a port that is taken says so', async () => {

@@ -46,6 +46,12 @@ export class RawConnection {
     this.beat = setInterval(() => this.socket.write('x'), KEEP_ALIVE_MS);
   }
 
+  /** Sends nothing more, and waits for what is still said. */
+  finish(): void {
+    clearInterval(this.beat);
+    this.socket.end();
+  }
+
   close(): void {
     this.socket.destroy();
   }

@@ -1,12 +1,11 @@
 import type { Request } from 'express';
-import { randomUUID } from 'node:crypto';
 import type { AuthenticatedRequest, Principal } from '../../common/access.js';
-import type { LogContext } from '../../common/log-context.js';
+import { routeOf } from '../../common/allowed-methods.js';
+import { type LogContext, WORKSPACE } from '../../common/log-context.js';
 import { requestIdOf } from '../../common/request-id.js';
-import { traceIdOf } from '../../common/traceparent.js';
+import { traceIdFor } from '../../common/traceparent.js';
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 /** Paths whose `:id` is a workspace's. */
 const OF_WORKSPACE = /^\/v1\/workspaces\/:id(?:\/|$)/;
 
@@ -21,6 +20,7 @@ export class RequestContext implements LogContext {
   /** By {@link performance.now}. */
   readonly startedAt = performance.now();
   private trace: string | undefined;
+  private sought: { readonly route: string | undefined } | undefined;
 
   constructor(private readonly request: Request) {}
 
@@ -34,7 +34,7 @@ export class RequestContext implements LogContext {
 
   /** The caller's (W3C Trace Context), or a new one. */
   get traceId(): string {
-    return (this.trace ??= this.findTrace());
+    return (this.trace ??= traceIdFor(this.requestId, this.request.headers['traceparent']));
   }
 
   /** Says which trace it is part of, before anything is logged of it. */
@@ -42,10 +42,13 @@ export class RequestContext implements LogContext {
     this.trace = traceId;
   }
 
-  /** Whose route it is; `undefined` where there is none, or before it was found. */
+  /** The pattern of its route; `undefined` where there is none. */
   get route(): string | undefined {
     const { route } = this.request as { route?: { path?: unknown } };
-    return typeof route?.path === 'string' ? route.path : undefined;
+    if (typeof route?.path === 'string') return route.path;
+    // It was answered before a route was looked for: its body was too big, or the instance overloaded.
+    this.sought ??= { route: routeOf(this.request) };
+    return this.sought.route;
   }
 
   logFields(): Record<string, string | undefined> {
@@ -60,15 +63,7 @@ export class RequestContext implements LogContext {
     };
   }
 
-  private findTrace(): string {
-    const given = traceIdOf(this.request.headers['traceparent']);
-    if (given !== undefined) return given;
-    // An id of our own making is as good as a new one, and leads from one to the other.
-    const id = this.requestId;
-    return (UUID_V4.test(id) ? id : randomUUID()).replaceAll('-', '');
-  }
-
-  /** That of an agent, or the one that the request names. */
+  /** That of an agent, the one that the request names, or that of the record which it is about. */
   private workspaceId(user: Principal | undefined): string | undefined {
     if (user?.agent) return user.agent.workspaceId;
     const { params, query } = this.request;
@@ -77,7 +72,7 @@ export class RequestContext implements LogContext {
     const inPath = route !== undefined && OF_WORKSPACE.test(route) ? params['id'] : undefined;
     // Looking for it in the address costs less than having the query parsed for nothing.
     const inQuery = this.request.url.includes('workspaceId') ? query['workspaceId'] : undefined;
-    const id = inPath ?? body?.workspaceId ?? inQuery;
+    const id = inPath ?? body?.workspaceId ?? inQuery ?? (this.request.res?.locals[WORKSPACE] as unknown);
     return typeof id === 'string' && UUID.test(id) ? id : undefined;
   }
 }

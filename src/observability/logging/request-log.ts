@@ -1,5 +1,6 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { withLogContext } from '../../common/log-context.js';
+import { traceIdFor } from '../../common/traceparent.js';
 import type { Logs } from './logs.js';
 import { RequestContext } from './request-context.js';
 
@@ -62,5 +63,7 @@ function logEnd(logs: Logs, context: RequestContext, response: Response, duratio
 
 /** Logs what was not even a request. */
 export function logBrokenRequest(logs: Logs, requestId: string, status: number): void {
-  if (logs.levels.isEnabled(MODULE, 'log')) logs.frequent('log', MODULE, { requestId, status }, 'no request');
+  if (!logs.levels.isEnabled(MODULE, 'log')) return;
+  const traceId = traceIdFor(requestId, undefined);
+  logs.frequent('log', MODULE, { requestId, traceId, status }, 'no request');
 }
