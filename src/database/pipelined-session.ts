@@ -92,10 +92,13 @@ export class PipelinedSession {
     }
   }
 
-  /** Sends a statement behind those under way. Statements are answered in the order in which they were sent. */
-  send(statement: Statement, values: readonly StatementValue[], done: Done): void {
+  /**
+   * Sends a statement behind those under way. Statements are answered in the order in which they were sent.
+   * @param gathered whether it is what a turn of the event loop has brought already: then it leaves at once
+   */
+  send(statement: Statement, values: readonly StatementValue[], gathered: boolean, done: Done): void {
     this.busy++;
-    this.cork();
+    this.cork(gathered);
     const entry: Pending = { since: this.looks, done };
     this.pending.add(entry);
     let answered = false;
@@ -121,16 +124,20 @@ export class PipelinedSession {
   }
 
   /** What all requests of one turn of the event loop send leaves in one write. */
-  private cork(): void {
-    if (this.corked) return;
-    this.corked = true;
-    const { stream } = this.client.connection;
-    stream.cork();
-    setImmediate(() => {
-      this.corked = false;
-      stream.uncork();
-    });
+  private cork(gathered: boolean): void {
+    if (!this.corked) {
+      this.corked = true;
+      this.client.connection.stream.cork();
+      setImmediate(this.uncork);
+    }
+    if (gathered) process.nextTick(this.uncork);
   }
+
+  private readonly uncork = (): void => {
+    if (!this.corked) return;
+    this.corked = false;
+    this.client.connection.stream.uncork();
+  };
 
   /** Takes no more statements; closes once those under way are answered. */
   retire(): void {

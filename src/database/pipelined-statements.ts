@@ -24,6 +24,12 @@ export interface PipelineOptions extends StatementAddress {
   readonly maxWaiting?: number;
 }
 
+interface Asked {
+  readonly statement: Statement;
+  readonly values: readonly StatementValue[];
+  readonly gathered: boolean;
+}
+
 const CONNECTIONS = 3;
 const MAX_WAITING = 4_096;
 /** After a connection could not be opened: how long until the next attempt, doubling. */
@@ -78,24 +84,32 @@ export class PipelinedStatements implements OnApplicationShutdown {
 
   /**
    * Runs one statement. Statements of one caller may overtake each other unless each is awaited.
+   * @param gathered whether it stands for all that a turn of the event loop has brought: others are sent at the turn's end,
+   *   together
    * @throws {DatabaseBusyError} too many are waiting, or have waited for long; it was not sent
    * @throws {DatabaseOverdueError} it has waited for long; a write may happen
    * @throws {DatabaseUnavailableError} there is no connection, or it broke before the answer: a write may have happened
    * @throws {import('pg').DatabaseError} the statement's own error, with its SQLSTATE in `code`
    */
-  run<Row>(statement: Statement, values: readonly StatementValue[] = []): Promise<Row[]> {
-    if (traces === undefined) return this.answered<Row>(statement, values);
+  run<Row>(statement: Statement, values: readonly StatementValue[] = [], gathered = false): Promise<Row[]> {
+    if (traces === undefined) return this.answered<Row>(statement, values, gathered);
     const { name, text } = statement;
-    return traces.run({ kind: 'statement', name, text }, () => this.answered<Row>(statement, values));
+    return traces.run({ kind: 'statement', name, text }, () =>
+      this.answered<Row>(statement, values, gathered),
+    );
   }
 
-  private answered<Row>(statement: Statement, values: readonly StatementValue[]): Promise<Row[]> {
+  private answered<Row>(
+    statement: Statement,
+    values: readonly StatementValue[],
+    gathered: boolean,
+  ): Promise<Row[]> {
     return new Promise<Row[]>((resolve, reject) => {
       if (this.closing) throw new DatabaseUnavailableError('Atrium is shutting down');
       if (this.stalled) throw new DatabaseBusyError(this.count);
       if (this.count >= this.maxWaiting) throw new DatabaseBusyError(this.maxWaiting);
       this.count++;
-      this.send(statement, values, true, (error, rows) => {
+      this.send({ statement, values, gathered }, true, (error, rows) => {
         this.count--;
         if (error) reject(error);
         else resolve(rows as Row[]);
@@ -105,8 +119,7 @@ export class PipelinedStatements implements OnApplicationShutdown {
   }
 
   private send(
-    statement: Statement,
-    values: readonly StatementValue[],
+    asked: Asked,
     first: boolean,
     done: (error: Error | undefined, rows: unknown[]) => void,
   ): void {
@@ -115,7 +128,7 @@ export class PipelinedStatements implements OnApplicationShutdown {
       done(new DatabaseUnavailableError('The database cannot be reached', { cause: this.lastFailure }), []);
       return;
     }
-    session.send(statement, values, (error, rows) => {
+    session.send(asked.statement, asked.values, asked.gathered, (error, rows) => {
       if (!error) {
         done(undefined, rows);
       } else if (isStalePlan(error)) {
@@ -123,7 +136,7 @@ export class PipelinedStatements implements OnApplicationShutdown {
         // so it can be sent again; the connection's other statements are as stale.
         this.remove(session);
         session.retire();
-        if (first) this.send(statement, values, false, done);
+        if (first) this.send(asked, false, done);
         else done(error, []);
       } else if (error instanceof DatabaseOverdueError) {
         done(error, []);

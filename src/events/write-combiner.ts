@@ -214,7 +214,7 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
     statement: Statement,
     values: readonly StatementValue[],
   ): Promise<Found[]> {
-    const run = (): Promise<Found[]> => this.statements.run<Found>(statement, values);
+    const run = (): Promise<Found[]> => this.statements.run<Found>(statement, values, true);
     if (traces === undefined) return run();
     const spans = batch.flatMap(({ span }) => span ?? []);
     return traces.runShared(statement.name, spans, batch.length, run);
