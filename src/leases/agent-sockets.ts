@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import type { AgentClaims } from '../common/access.js';
 import { Unauthenticated } from '../common/problem.js';
 import { reasonOf } from '../common/reason.js';
 import type { Connection } from '../rooms/connection.js';
@@ -30,26 +31,31 @@ export class AgentSockets {
   async beat(connection: Connection, request: HeartbeatRequest): Promise<HeartbeatResponse> {
     const { principal } = connection;
     if (!principal) throw new Unauthenticated();
-    if (principal.agent) this.remember(principal.id, connection);
+    if (principal.agent) this.remember(principal.id, principal.agent, connection);
     return this.heartbeats.beat(principal, request, this.presences.instanceId);
   }
 
   /** Before the heartbeat itself: whatever the socket's end has to say comes behind it. */
-  private remember(agentId: string, connection: Connection): void {
+  private remember(agentId: string, agent: AgentClaims, connection: Connection): void {
     const sockets = this.byAgent.get(agentId) ?? new Set();
     if (sockets.has(connection)) return;
     this.byAgent.set(agentId, sockets.add(connection));
-    void connection.closed.then((code) => this.forget(agentId, connection, code));
+    void connection.closed.then((code) => this.forget(agentId, agent, connection, code));
   }
 
-  private async forget(agentId: string, connection: Connection, code: number): Promise<void> {
+  private async forget(
+    agentId: string,
+    agent: AgentClaims,
+    connection: Connection,
+    code: number,
+  ): Promise<void> {
     const sockets = this.byAgent.get(agentId);
     sockets?.delete(connection);
     if (sockets === undefined || sockets.size > 0) return;
     this.byAgent.delete(agentId);
     try {
       const sign = GOODBYES.includes(code) ? 'closed' : 'broken';
-      await this.heartbeats.socketsGone(agentId, this.presences.instanceId, sign);
+      await this.heartbeats.socketsGone(agentId, agent, this.presences.instanceId, sign);
     } catch (error) {
       // Then its time runs out.
       this.logger.warn(`Cannot tell that an agent has gone: ${reasonOf(error)}`);

@@ -18,6 +18,8 @@ export type Sign =
 
 export interface HeartbeatInput {
   readonly agent_id: string;
+  /** As the agent's token names it. */
+  readonly workspace_id: string;
   readonly event_id: string;
   readonly sign: Sign;
   /** Whose socket it is about; by POST when left out. */
@@ -52,21 +54,22 @@ export const HEARTBEATS: CombinableWrite<HeartbeatInput> = {
     text: `
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
-        n int, agent_id uuid, event_id uuid, sign text, instance_id uuid, patience int, leases uuid[], ttl int)
+        n int, agent_id uuid, workspace_id uuid, event_id uuid, sign text, instance_id uuid, patience int,
+        leases uuid[], ttl int)
     ),
     allowed AS MATERIALIZED (
-      SELECT t.*, a.workspace_id, now() + t.patience * interval '1 second' AS due_at
-      FROM input t JOIN agents a ON a.id = t.agent_id
+      SELECT t.*, now() + t.patience * interval '1 second' AS due_at
+      FROM input t JOIN agents a ON a.id = t.agent_id AND a.workspace_id = t.workspace_id
       WHERE t.sign IN ('closed', 'broken') OR EXISTS (
         SELECT FROM ${membershipOf('a.workspace_id', 'a.id')} m WHERE ${maySql('m.role', 'leases:hold')})
     ),
     noted AS (
       UPDATE agents a SET last_seen_at = now() FROM allowed t
-      WHERE a.id = t.agent_id AND t.sign IN ('here', 'leaving')
+      WHERE a.id = t.agent_id AND a.workspace_id = t.workspace_id AND t.sign IN ('here', 'leaving')
         AND (a.last_seen_at IS NULL OR a.last_seen_at < now() - interval '1 minute')
     ),
     known AS MATERIALIZED (
-      SELECT p.* FROM agent_presences p JOIN allowed t ON t.agent_id = p.agent_id
+      SELECT p.* FROM agent_presences p JOIN allowed t ON t.agent_id = p.agent_id AND t.workspace_id = p.workspace_id
       ORDER BY p.agent_id FOR UPDATE OF p
     ),
     judged AS MATERIALIZED (
@@ -89,7 +92,7 @@ export const HEARTBEATS: CombinableWrite<HeartbeatInput> = {
           WHEN j.instance_id = ANY (j.connected) THEN j.connected
           ELSE (SELECT COALESCE(array_agg(i.id), '{}') FROM instances i
             WHERE i.id = ANY (j.connected) AND ${isThereSql('i')}) || j.instance_id END
-      FROM judged j WHERE p.agent_id = j.agent_id
+      FROM judged j WHERE p.agent_id = j.agent_id AND p.workspace_id = j.workspace_id
       RETURNING j.n, j.event_id, j.was, p.agent_id, p.workspace_id, p.state
     ),
     fresh AS (
@@ -102,7 +105,8 @@ export const HEARTBEATS: CombinableWrite<HeartbeatInput> = {
       UPDATE lease_states l SET delivered = true,
         due_at = greatest(l.due_at, clock_timestamp() + t.ttl * interval '1 second')
       FROM allowed t
-      WHERE l.agent_id = t.agent_id AND l.state = 'leased' AND l.due_at > clock_timestamp() AND t.sign = 'here'
+      WHERE l.agent_id = t.agent_id AND l.workspace_id = t.workspace_id AND l.state = 'leased'
+        AND l.due_at > clock_timestamp() AND t.sign = 'here'
         AND CASE WHEN t.leases IS NULL THEN l.delivered ELSE l.lease_id = ANY (t.leases) END
       RETURNING t.n, l.lease_id, l.due_at
     ),

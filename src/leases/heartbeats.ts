@@ -1,6 +1,6 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { AgentCredentials } from '../agents/agent-credentials.service.js';
-import type { Principal } from '../common/access.js';
+import type { AgentClaims, Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
 import { newId } from '../common/identifiers.js';
 import { Forbidden } from '../common/problem.js';
@@ -75,7 +75,7 @@ export class Heartbeats implements OnApplicationBootstrap, OnApplicationShutdown
     if (!caller.agent) throw new AgentsOnly();
     const intervalSeconds = this.interval();
     const row = await this.beats.run({
-      ...heard(caller.id, leaving ? 'leaving' : 'here', instanceId),
+      ...heard(caller.id, caller.agent, leaving ? 'leaving' : 'here', instanceId),
       patience: PATIENCE * intervalSeconds,
       leases,
       ttl: ttlSeconds,
@@ -91,8 +91,13 @@ export class Heartbeats implements OnApplicationBootstrap, OnApplicationShutdown
    * the agent has said before.
    * @param sign whether it said goodbye
    */
-  async socketsGone(agentId: string, instanceId: string, sign: 'closed' | 'broken'): Promise<void> {
-    await this.beats.run({ ...heard(agentId, sign, instanceId), patience: 0, leases: [], ttl: 0 });
+  async socketsGone(
+    agentId: string,
+    agent: AgentClaims,
+    instanceId: string,
+    sign: 'closed' | 'broken',
+  ): Promise<void> {
+    await this.beats.run({ ...heard(agentId, agent, sign, instanceId), patience: 0, leases: [], ttl: 0 });
   }
 
   /** Tells of agents that were not heard of in time; until there are none. */
@@ -139,10 +144,12 @@ export class Heartbeats implements OnApplicationBootstrap, OnApplicationShutdown
 
 const heard = (
   agentId: string,
+  { workspaceId }: AgentClaims,
   sign: Sign,
   instanceId: string | undefined,
-): Pick<HeartbeatInput, 'agent_id' | 'event_id' | 'sign' | 'instance_id'> => ({
+): Pick<HeartbeatInput, 'agent_id' | 'workspace_id' | 'event_id' | 'sign' | 'instance_id'> => ({
   agent_id: agentId,
+  workspace_id: workspaceId,
   event_id: newId(),
   sign,
   instance_id: instanceId,

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Principal } from '../common/access.js';
+import type { AgentClaims, Principal } from '../common/access.js';
 import { newId } from '../common/identifiers.js';
 import { Forbidden, PreconditionRequired } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
@@ -15,6 +15,8 @@ import { KeptAnswers } from '../idempotency/kept-answers.js';
 import { UpdateItemRequest } from '../items/items.dto.js';
 import { LeaseLost } from '../items/items.errors.js';
 import {
+  CANCEL_LEASES,
+  type CancelInput,
   END_LEASES,
   type EndInput,
   type EndRow,
@@ -35,6 +37,7 @@ interface ExtendRow {
 export class LeasesService {
   private readonly extensions: WriteCombiner<ExtendInput, ExtendRow>;
   private readonly ends: WriteCombiner<EndInput, EndRow>;
+  private readonly cancellations: WriteCombiner<CancelInput, EndRow>;
 
   constructor(
     statements: PipelinedStatements,
@@ -44,17 +47,20 @@ export class LeasesService {
     private readonly kept: KeptAnswers,
   ) {
     this.extensions = new WriteCombiner(statements, EXTEND_LEASES, () => undefined);
-    this.ends = new WriteCombiner(statements, END_LEASES, (rows) => announcements.announce(eventsOf(rows)));
+    const announce = (rows: readonly EndRow[]): void => announcements.announce(eventsOf(rows));
+    this.ends = new WriteCombiner(statements, END_LEASES, announce);
+    this.cancellations = new WriteCombiner(statements, CANCEL_LEASES, announce);
   }
 
   /** @throws {LeaseLost} if the caller does not hold it any more */
   async extend(caller: Principal, id: string, ttl: number): Promise<Representation<ExtendedLease>> {
-    refusePeople(caller);
+    const { workspaceId } = agentOf(caller);
     const represent = ({ expires_at: expiresAt }: ExtendRow): Representation<ExtendedLease> => {
       if (expiresAt === null) throw new LeaseLost();
       return Representation.of({ id, expiresAt });
     };
-    return this.post(caller, this.extensions, { id, principal_id: caller.id, ttl }, represent);
+    const input = { id, workspace_id: workspaceId, principal_id: caller.id, ttl };
+    return this.post(caller, this.extensions, input, represent);
   }
 
   /**
@@ -67,10 +73,10 @@ export class LeasesService {
     id: string,
     patch: object | undefined,
   ): Promise<Representation<EndedLease>> {
-    refusePeople(caller);
+    const input = ending(caller, id, 'completed');
     const change = patch && validated(assign(UpdateItemRequest, patch));
-    return this.end(caller, {
-      ...ending(caller, id, 'completed'),
+    return this.end(caller, this.ends, {
+      ...input,
       ...(change && {
         item_event_id: newId(),
         type: change.type,
@@ -82,19 +88,17 @@ export class LeasesService {
   }
 
   /** The work has failed: it is tried again later, or dead. @throws {LeaseLost} */
-  fail(
+  async fail(
     caller: Principal,
     id: string,
     { reason = 'failed', retry = true }: FailRequest,
   ): Promise<Representation<EndedLease>> {
-    refusePeople(caller);
-    return this.end(caller, { ...ending(caller, id, 'failed'), reason, retry });
+    return this.end(caller, this.ends, { ...ending(caller, id, 'failed'), reason, retry });
   }
 
   /** Gives the item back, for anybody to claim at once. It does not count as an attempt. @throws {LeaseLost} */
-  release(caller: Principal, id: string): Promise<Representation<EndedLease>> {
-    refusePeople(caller);
-    return this.end(caller, ending(caller, id, 'released'));
+  async release(caller: Principal, id: string): Promise<Representation<EndedLease>> {
+    return this.end(caller, this.ends, ending(caller, id, 'released'));
   }
 
   /**
@@ -107,14 +111,18 @@ export class LeasesService {
     { reason = 'cancelled' }: CancelRequest,
   ): Promise<Representation<EndedLease>> {
     try {
-      return await this.end(caller, { ...ending(caller, id, 'cancelled'), reason });
+      return await this.end(caller, this.cancellations, { ...said(caller, id), reason });
     } catch (error) {
       throw error instanceof LeaseLost ? new LeaseNotFound() : error;
     }
   }
 
-  private end(caller: Principal, input: EndInput): Promise<Representation<EndedLease>> {
-    return this.post(caller, this.ends, input, (row) => this.ended(row));
+  private end<Input extends object>(
+    caller: Principal,
+    writes: WriteCombiner<Input, EndRow>,
+    input: Input,
+  ): Promise<Representation<EndedLease>> {
+    return this.post(caller, writes, input, (row) => this.ended(row));
   }
 
   /** For a request that may have come under an `Idempotency-Key`: then by itself, with its answer. */
@@ -146,13 +154,21 @@ export class LeasesService {
   }
 }
 
-const ending = (caller: Principal, id: string, outcome: EndInput['outcome']): EndInput => ({
+const said = (caller: Principal, id: string): { id: string; principal_id: string; event_id: string } => ({
   id,
   principal_id: caller.id,
   event_id: newId(),
+});
+
+/** @throws {AgentsOnly} for people */
+const ending = (caller: Principal, id: string, outcome: EndInput['outcome']): EndInput => ({
+  ...said(caller, id),
+  workspace_id: agentOf(caller).workspaceId,
   outcome,
 });
 
-function refusePeople({ agent }: Principal): void {
+/** @throws {AgentsOnly} for people */
+function agentOf({ agent }: Principal): AgentClaims {
   if (!agent) throw new AgentsOnly();
+  return agent;
 }
