@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { inWorkspaces } from '../database/in-workspaces.sql.js';
 import {
   PipelinedStatements,
   type Statement,
@@ -52,7 +53,10 @@ const page = (where: string): string => `
   WHERE s.id = $1 ORDER BY found.seq`;
 
 const READ_STREAM: Statement = { name: 'events.read_stream', text: page('stream_id = $1') };
-const READ_ROOM: Statement = { name: 'events.read_room', text: page('subject = $5') };
+const READ_ROOM: Statement = {
+  name: 'events.read_room',
+  text: page(`subject = $5 AND ${inWorkspaces('stream_id', '$6::uuid[]')}`),
+};
 const END = `UPDATE streams SET head = head + 1, access_seq = head + 1, ended_at = now()
   WHERE id = $1 RETURNING head, ended_at::text AS time`;
 const HEADS: Statement = {
@@ -133,7 +137,7 @@ export class Streams {
     limit = FIRST_PAGE_EVENTS,
     bytes = PAGE_BYTES,
   ): Promise<StreamEvent[]> {
-    return this.page(READ_ROOM, after, [streamId, after, limit, bytes, subject]);
+    return this.page(READ_ROOM, after, [streamId, after, limit, bytes, subject, [streamId]]);
   }
 
   private async page(

@@ -74,12 +74,10 @@ export class PresenceStore implements OnApplicationBootstrap, OnApplicationShutd
     clearInterval(this.timer);
   }
 
-  /** Who is in these rooms through other instances, by room. */
-  async read(rooms: readonly string[]): Promise<Map<string, PresenceRow[]>> {
-    const rows = await this.statements.run<PresenceRow>(READ_PRESENCES, [
-      this.instanceId,
-      `{${rooms.map((room) => `"${room}"`).join(',')}}`,
-    ]);
+  /** Who is in these rooms, of these workspaces, through other instances, by room. */
+  async read(rooms: readonly string[], workspaceIds: readonly string[]): Promise<Map<string, PresenceRow[]>> {
+    const values = [this.instanceId, rooms, workspaceIds];
+    const rows = await this.statements.run<PresenceRow>(READ_PRESENCES, values);
     return Map.groupBy(rows, ({ room }) => room);
   }
 

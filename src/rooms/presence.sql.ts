@@ -31,15 +31,16 @@ export interface PresenceRow {
   readonly name: string | null;
 }
 
-/** How people and agents are called: to be joined to rows that have their ids. */
-const namedBy = (id: string): string =>
-  `LEFT JOIN users u ON u.id = ${id} LEFT JOIN agents a ON a.id = ${id}`;
+/** How people, and agents of a workspace, are called: to be joined to rows that have their ids. */
+const namedBy = (id: string, workspace: string): string =>
+  `LEFT JOIN users u ON u.id = ${id} LEFT JOIN agents a ON a.id = ${id} AND a.workspace_id = ${workspace}`;
 const NAME = 'COALESCE(u.name, a.name) AS name';
 
-/** The names of the principals `$1`. */
+/** The names of the principals `$1`, of which agents belong to the workspaces `$2`; null for people. */
 export const PRINCIPAL_NAMES: Statement = {
   name: 'presences.names',
-  text: `SELECT p.id, ${NAME} FROM unnest($1::uuid[]) AS p(id) ${namedBy('p.id')}`,
+  text: `SELECT p.id, ${NAME} FROM unnest($1::uuid[], $2::uuid[]) AS p(id, workspace_id)
+    ${namedBy('p.id', 'p.workspace_id')}`,
 };
 
 /** Entries of this instance: `$1` its id, `$2` a JSON array of {@link PresenceInput}. */
@@ -52,13 +53,14 @@ export const WRITE_PRESENCES: Statement = {
       connections = excluded.connections, state = excluded.state, state_at = excluded.state_at, changed_at = now()`,
 };
 
-/** Who is in the rooms `$2` through other instances than `$1`. */
+/** Who is in the rooms `$2`, of the workspaces `$3`, through other instances than `$1`. */
 export const READ_PRESENCES: Statement = {
   name: 'presences.read',
-  text: `SELECT p.room, p.principal_id, p.kind, p.connections, p.state, p.state_at, ${NAME} FROM presences p
-    JOIN instances i ON i.id = p.instance_id ${namedBy('p.principal_id')}
-    WHERE p.room = ANY($2::text[]) AND p.instance_id <> $1 AND p.connections > 0
-      AND ${isThereSql('i')}`,
+  text: `SELECT p.room, p.principal_id, p.kind, p.connections, p.state, p.state_at, ${NAME}
+    FROM unnest($2::text[], $3::uuid[]) AS r(room, workspace_id)
+    JOIN presences p ON p.room = r.room AND p.instance_id <> $1 AND p.connections > 0
+    JOIN instances i ON i.id = p.instance_id AND ${isThereSql('i')}
+    ${namedBy('p.principal_id', 'r.workspace_id')}`,
 };
 
 /** Says that the instance `$1` is there. Answers whether the database had not heard of it. */

@@ -1,13 +1,16 @@
 import { Injectable } from '@nestjs/common';
+import type { Principal } from '../common/access.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { PRINCIPAL_NAMES } from './presence.sql.js';
 
 type Names = ReadonlyMap<string, string | null>;
+/** By id: the workspace of an agent; null for people. */
+type Asked = Map<string, string | null>;
 
 /** How people and agents are called, to be shown to those who are in a room with them. */
 @Injectable()
 export class PrincipalNames {
-  private waiting: { readonly ids: Set<string>; readonly names: Promise<Names> } | undefined;
+  private waiting: { readonly asked: Asked; readonly names: Promise<Names> } | undefined;
 
   constructor(private readonly statements: PipelinedStatements) {}
 
@@ -16,21 +19,23 @@ export class PrincipalNames {
    * crowd that comes back after a restart costs few statements.
    * @throws {import('../database/errors.js').DatabaseUnavailableError}
    */
-  async of(principalId: string): Promise<string | null> {
+  async of({ id, agent }: Principal): Promise<string | null> {
     this.waiting ??= this.nextRead();
-    const { ids, names } = this.waiting;
-    ids.add(principalId);
-    return (await names).get(principalId) ?? null;
+    const { asked, names } = this.waiting;
+    asked.set(id, agent?.workspaceId ?? null);
+    return (await names).get(id) ?? null;
   }
 
-  private nextRead(): { ids: Set<string>; names: Promise<Names> } {
-    const ids = new Set<string>();
-    return { ids, names: new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.read(ids)) };
+  private nextRead(): { asked: Asked; names: Promise<Names> } {
+    const asked: Asked = new Map();
+    const names = new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.read(asked));
+    return { asked, names };
   }
 
-  private async read(ids: ReadonlySet<string>): Promise<Names> {
+  private async read(asked: Asked): Promise<Names> {
     this.waiting = undefined;
-    const rows = await this.statements.run<{ id: string; name: string | null }>(PRINCIPAL_NAMES, [[...ids]]);
+    const values = [[...asked.keys()], [...asked.values()]];
+    const rows = await this.statements.run<{ id: string; name: string | null }>(PRINCIPAL_NAMES, values);
     return new Map(rows.map(({ id, name }) => [id, name]));
   }
 }

@@ -71,7 +71,7 @@ export class RoomHub implements OnModuleInit {
     let watched = false;
     try {
       const from = await this.catchUp.resolve(stream, after);
-      const displayName = await this.presence.open(name, subscriber.principal);
+      const displayName = await this.presence.open(name, streamId, subscriber.principal);
       watched = true;
       // Somebody lost a right between the decision and where the stream is now; it may be the one who joins. From
       // the last look to the registration there is no wait, and what comes later finds the subscription.

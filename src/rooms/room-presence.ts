@@ -22,6 +22,7 @@ export interface Present {
 /** A room that this instance has sockets in, or is about to. */
 interface Watched {
   readonly view: PresenceView;
+  readonly workspaceId: string;
   readonly listeners: Set<Subscription>;
   /** Those who lagged when something was told: they are told everything when they have caught up. */
   readonly behind: Set<Subscription>;
@@ -52,20 +53,21 @@ export class RoomPresence {
   }
 
   /**
-   * Begins to watch a room, before somebody enters it; undone by {@link close}.
+   * Begins to watch a room of a workspace, before somebody enters it; undone by {@link close}.
    * @returns how that principal is called, for {@link enter}
    * @throws {import('../database/errors.js').DatabaseUnavailableError}
    */
-  async open(name: string, principal: Principal | undefined): Promise<string | null> {
+  async open(name: string, workspaceId: string, principal: Principal | undefined): Promise<string | null> {
     let room = this.rooms.get(name);
     if (!room) {
-      const view = new PresenceView(name);
-      room = { view, listeners: new Set(), behind: new Set(), users: 0, loaded: this.load([view]) };
+      const watched = { view: new PresenceView(name), workspaceId };
+      const loaded = this.load([watched]);
+      room = { ...watched, listeners: new Set(), behind: new Set(), users: 0, loaded };
       this.rooms.set(name, room);
     }
     room.users++;
     try {
-      const asked = principal ? this.names.of(principal.id) : null;
+      const asked = principal ? this.names.of(principal) : null;
       const [displayName] = await Promise.all([asked, room.loaded]);
       return displayName;
     } catch (error) {
@@ -198,9 +200,9 @@ export class RoomPresence {
     this.reading = true;
     try {
       while (this.toRead.size > 0) {
-        const views = [...this.toRead].flatMap((name) => this.rooms.get(name)?.view ?? []);
+        const rooms = [...this.toRead].flatMap((name) => this.rooms.get(name) ?? []);
         this.toRead.clear();
-        if (views.length > 0) await this.load(views);
+        if (rooms.length > 0) await this.load(rooms);
       }
     } catch (error) {
       this.toRead.clear(); // the next beat asks again
@@ -210,9 +212,12 @@ export class RoomPresence {
     }
   }
 
-  private async load(views: readonly PresenceView[]): Promise<void> {
-    const rows = await this.store.read(views.map(({ room }) => room));
-    for (const view of views) {
+  private async load(rooms: readonly Pick<Watched, 'view' | 'workspaceId'>[]): Promise<void> {
+    const rows = await this.store.read(
+      rooms.map(({ view }) => view.room),
+      rooms.map(({ workspaceId }) => workspaceId),
+    );
+    for (const { view } of rooms) {
       view.replaceElsewhere(rows.get(view.room) ?? []);
       const room = this.rooms.get(view.room);
       if (room?.view === view) this.schedule(room);
