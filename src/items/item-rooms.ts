@@ -1,5 +1,4 @@
 import type { Principal } from '../common/access.js';
-import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
 import type { StreamEvent } from '../events/stream-event.js';
 import {
   AuthorisesRooms,
@@ -9,6 +8,7 @@ import {
 } from '../rooms/room-authoriser.js';
 import type { Role } from '../workspaces/membership.entity.js';
 import { may, maySql } from '../workspaces/permissions.js';
+import { ItemHomes, itemQuestion } from './item-homes.js';
 import { ITEM_DELETED } from './items.events.js';
 
 interface RoleRow {
@@ -17,21 +17,21 @@ interface RoleRow {
   head: string;
 }
 
-const ROLE: Statement = {
-  name: 'items.room_role',
-  text: `SELECT m.workspace_id, m.role, s.head FROM items i
+const ROLE = itemQuestion(
+  'items.room_role',
+  (meant) => `SELECT m.workspace_id, m.role, s.head FROM items i
     JOIN memberships m ON m.workspace_id = i.workspace_id AND m.principal_id = $2
     JOIN streams s ON s.id = i.workspace_id
-    WHERE i.id = $1 AND ${maySql('m.role', 'items:read')}`,
-};
+    WHERE ${meant} AND ${maySql('m.role', 'items:read')}`,
+);
 
 /** `items/{id}`: what happens to one item, for the members of its workspace. */
 @AuthorisesRooms('items', { scope: 'items:read' })
 export class ItemRooms implements RoomAuthoriser {
-  constructor(private readonly statements: PipelinedStatements) {}
+  constructor(private readonly homes: ItemHomes) {}
 
   async authorise(principal: Principal, id: string): Promise<RoomGrant | undefined> {
-    const [row] = await this.statements.run<RoleRow>(ROLE, [id, principal.id]);
+    const row = await this.homes.ask<RoleRow>(ROLE, id, principal.id);
     return (
       row && {
         streamId: row.workspace_id,

@@ -12,6 +12,7 @@ import { ItemExportController } from './item-export.controller.js';
 import { ItemExports } from './item-exports.js';
 import { ItemHistoryController } from './item-history.controller.js';
 import { ItemHistory } from './item-history.service.js';
+import { ItemHomes } from './item-homes.js';
 import { ItemImportRooms } from './item-import-rooms.js';
 import { ItemImportRuns } from './item-import-runs.js';
 import { ItemImportsController } from './item-imports.controller.js';
@@ -42,6 +43,7 @@ import { ItemsService } from './items.service.js';
     ItemCursors,
     ItemExports,
     ItemHistory,
+    ItemHomes,
     ItemImportRooms,
     ItemImportRuns,
     ItemImports,

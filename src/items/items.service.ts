@@ -26,6 +26,7 @@ import {
   type UpdateItemRequest,
 } from './items.dto.js';
 import { ItemVersion } from './item-version.entity.js';
+import { ItemHomes } from './item-homes.js';
 import { PurgedItem } from './purged-item.entity.js';
 import { RESTORE_ITEMS, type RestoreInput } from './item-trash.sql.js';
 import { ItemNotFound, ItemWorkspaceNotFound, LeaseLost } from './items.errors.js';
@@ -75,6 +76,7 @@ export class ItemsService implements OnModuleInit {
     private readonly archives: EventArchives,
     private readonly transactions: Transactions,
     private readonly kept: KeptAnswers,
+    private readonly homes: ItemHomes,
   ) {
     this.creates = this.combiner(CREATE_ITEMS, ITEM_CREATED);
     this.updates = this.combiner(UPDATE_ITEMS, ITEM_UPDATED);
@@ -121,7 +123,7 @@ export class ItemsService implements OnModuleInit {
 
   /** @throws {ItemNotFound} */
   async read(caller: Caller<'items:read'>, id: string): Promise<Representation<ItemResponse>> {
-    const [row] = await this.statements.run<ItemRow & { head: string }>(READ_ITEM, [id, caller.id]);
+    const row = await this.homes.ask<ItemRow & { head: string }>(READ_ITEM, id, caller.id);
     if (!row) throw new ItemNotFound();
     return new Representation(toItemResponse(row), {
       version: Number(row.version),
@@ -147,7 +149,7 @@ export class ItemsService implements OnModuleInit {
     lease?: string,
   ): Promise<Representation<ItemResponse>> {
     const { title, type, data } = patch;
-    const row = await this.updates.run({ ...change(caller, id, ifMatch, lease), type, title, data });
+    const row = await this.updates.run({ ...this.change(caller, id, ifMatch, lease), type, title, data });
     return this.changed(caller, row, type);
   }
 
@@ -157,7 +159,7 @@ export class ItemsService implements OnModuleInit {
    * @throws {Forbidden} for a viewer
    */
   async readToWrite(caller: Caller<'items:write'>, id: string): Promise<ItemRow> {
-    const [row] = await this.statements.run<ItemRow & { role: Role }>(READ_TO_WRITE, [id, caller.id]);
+    const row = await this.homes.ask<ItemRow & { role: Role }>(READ_TO_WRITE, id, caller.id);
     if (!row) throw new ItemNotFound();
     refuseViewer(row.role);
     requireWritable(caller, row.type);
@@ -181,7 +183,7 @@ export class ItemsService implements OnModuleInit {
     lease?: string,
   ): Promise<Representation<ItemResponse>> {
     const { title, type, data: replacement } = content;
-    const input = { ...change(caller, id, [version], lease), conditional, type, title, replacement };
+    const input = { ...this.change(caller, id, [version], lease), conditional, type, title, replacement };
     return this.changed(caller, await this.updates.run(input), type);
   }
 
@@ -196,7 +198,7 @@ export class ItemsService implements OnModuleInit {
     ifMatch: VersionCondition | undefined,
   ): Promise<Representation<ItemResponse>> {
     const { title, type, data: replacement } = content;
-    const input = { ...change(caller, id, ifMatch), type, title, replacement };
+    const input = { ...this.change(caller, id, ifMatch), type, title, replacement };
     return this.post(caller, this.updates, input, (row) => this.changed(caller, row, type));
   }
 
@@ -211,7 +213,7 @@ export class ItemsService implements OnModuleInit {
     ifMatch: VersionCondition | undefined,
     lease?: string,
   ): Promise<Representation<never>> {
-    const row = await this.deletes.run(change(caller, id, ifMatch, lease));
+    const row = await this.deletes.run(this.change(caller, id, ifMatch, lease));
     const { cursor, workspaceId } = this.changed(caller, row).meta;
     return Representation.empty({ cursor, workspaceId });
   }
@@ -229,7 +231,7 @@ export class ItemsService implements OnModuleInit {
     ifMatch: VersionCondition | undefined,
   ): Promise<Representation<ItemResponse> | undefined> {
     const older = content && { title: content.title, type: content.type, data: content.data };
-    const input = { ...change(caller, id, ifMatch), ...older };
+    const input = { ...this.change(caller, id, ifMatch), ...older };
     const represent = (row: WriteRow) =>
       row.role === null ? undefined : this.changed(caller, row, content?.type);
     return this.post(caller, this.restores, input, represent);
@@ -255,6 +257,25 @@ export class ItemsService implements OnModuleInit {
     return represent(row);
   }
 
+  private change(
+    caller: Caller<'items:write'>,
+    id: string,
+    ifMatch: VersionCondition | undefined,
+    lease?: string,
+  ): ChangeInput {
+    const home = this.homes.of(id);
+    return {
+      id,
+      homes: home === undefined ? undefined : [home],
+      event_id: newId(),
+      principal_id: caller.id,
+      if_match: ifMatch === '*' ? undefined : ifMatch,
+      conditional: ifMatch !== undefined,
+      writable: writableTypes(caller),
+      lease,
+    };
+  }
+
   /** @param becomes the type that was asked for, if one was */
   private changed(caller: Caller, row: WriteRow, becomes?: string): Representation<ItemResponse> {
     if (row.role === null) throw new ItemNotFound();
@@ -276,6 +297,7 @@ export class ItemsService implements OnModuleInit {
       if (row.lease_lost === 't') throw new LeaseLost();
       throw new VersionMismatch(Number(row.found_version));
     }
+    this.homes.remember(row.id, row.workspace_id);
     return new Representation(toItemResponse(row), {
       version: Number(row.version),
       cursor: formatCursor(this.epoch.current, Number(row.seq)),
@@ -298,21 +320,4 @@ export class ItemsService implements OnModuleInit {
 
 function refuseViewer(role: Role): void {
   if (!may(role, 'items:write')) throw new Forbidden('A viewer cannot write items.');
-}
-
-function change(
-  caller: Caller<'items:write'>,
-  id: string,
-  ifMatch: VersionCondition | undefined,
-  lease?: string,
-): ChangeInput {
-  return {
-    id,
-    event_id: newId(),
-    principal_id: caller.id,
-    if_match: ifMatch === '*' ? undefined : ifMatch,
-    conditional: ifMatch !== undefined,
-    writable: writableTypes(caller),
-    lease,
-  };
 }

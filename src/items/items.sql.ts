@@ -1,7 +1,9 @@
+import { inWorkspaces } from '../database/in-workspaces.sql.js';
 import type { Statement } from '../database/pipelined-statements.js';
 import { APPEND_CTES } from '../events/append.sql.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
 import { maySql, membershipOf } from '../workspaces/permissions.js';
+import { itemQuestion } from './item-homes.js';
 import { tooLarge } from './items.errors.js';
 import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, itemEventData, itemRoomSql } from './items.events.js';
 
@@ -30,21 +32,21 @@ export const workspace = (named: string, principal: string): string =>
   `COALESCE(${named}::uuid, (SELECT w.id FROM workspaces w WHERE w.personal_user_id = ${principal}))`;
 
 /** An item that the principal may see, with the position of its stream. */
-export const READ_ITEM: Statement = {
-  name: 'items.read',
-  text: `SELECT ${columns('i')}, s.head FROM items i
+export const READ_ITEM = itemQuestion(
+  'items.read',
+  (meant) => `SELECT ${columns('i')}, s.head FROM items i
     JOIN memberships m ON m.workspace_id = i.workspace_id AND m.principal_id = $2 AND ${mayRead('m.role')}
     JOIN streams s ON s.id = i.workspace_id
-    WHERE i.id = $1`,
-};
+    WHERE ${meant}`,
+);
 
 /** {@link READ_ITEM} for whoever is about to write it. */
-export const READ_TO_WRITE: Statement = {
-  name: 'items.read_to_write',
-  text: `SELECT ${columns('i')}, m.role FROM items i
+export const READ_TO_WRITE = itemQuestion(
+  'items.read_to_write',
+  (meant) => `SELECT ${columns('i')}, m.role FROM items i
     JOIN memberships m ON m.workspace_id = i.workspace_id AND m.principal_id = $2
-    WHERE i.id = $1`,
-};
+    WHERE ${meant}`,
+);
 
 /**
  * The newest items of a workspace, from before an id on, or with it. No row: not a member. One row without an item:
@@ -128,6 +130,8 @@ export const CREATE_ITEMS: CombinableWrite<CreateInput> = {
 
 export interface ChangeInput {
   readonly id: string;
+  /** The workspace of the item, if it is known. */
+  readonly homes: readonly [string] | undefined;
   readonly event_id: string;
   readonly principal_id: string;
   /** The versions that the change may start from; any when left out. */
@@ -149,11 +153,18 @@ export interface UpdateInput extends ChangeInput {
   readonly replacement?: unknown;
 }
 
-/** The items as they are now, locked in sorted order, with what the caller may do to them. */
-export const current = (table: 'items' | 'trashed_items'): string => `current AS MATERIALIZED (
-      SELECT t.n, i.id, i.version, i.type, m.role, ws.require_if_match AND NOT t.conditional AS lacks_if_match
+/**
+ * The items as they are now, locked in sorted order, with what the caller may do to them.
+ * @param meant which of them `i` the input `t` is about
+ */
+export const current = (
+  table: 'items' | 'trashed_items',
+  meant = 'i.id = t.id',
+): string => `current AS MATERIALIZED (
+      SELECT t.n, i.id, i.workspace_id, ARRAY[i.workspace_id] AS homes, i.version, i.type, m.role,
+        ws.require_if_match AND NOT t.conditional AS lacks_if_match
       FROM input t
-      JOIN ${table} i ON i.id = t.id
+      JOIN ${table} i ON ${meant}
       CROSS JOIN ${membershipOf('i.workspace_id', 't.principal_id')} m
       CROSS JOIN LATERAL (SELECT w.require_if_match FROM workspaces w WHERE w.id = i.workspace_id LIMIT 1) ws
       ORDER BY i.id FOR NO KEY UPDATE OF i
@@ -166,8 +177,8 @@ export const current = (table: 'items' | 'trashed_items'): string => `current AS
 const LEASED = `leased AS MATERIALIZED (
       SELECT c.n FROM input t JOIN current c ON c.n = t.n CROSS JOIN LATERAL (
         SELECT FROM lease_states l
-        WHERE l.item_id = c.id AND l.lease_id = t.lease AND l.state = 'leased' AND l.agent_id = t.principal_id
-          AND l.due_at > clock_timestamp() FOR UPDATE
+        WHERE l.item_id = c.id AND l.workspace_id = c.workspace_id AND l.lease_id = t.lease AND l.state = 'leased'
+          AND l.agent_id = t.principal_id AND l.due_at > clock_timestamp() FOR UPDATE
       ) l WHERE t.lease IS NOT NULL
     )`;
 const HOLDS_LEASE = `(t.lease IS NULL OR EXISTS (SELECT FROM leased h WHERE h.n = t.n))`;
@@ -189,18 +200,33 @@ const changed = (more: string): string => `
 export const CHANGED = changed('');
 const CHANGED_UNDER_LEASE = changed(` NOT ${HOLDS_LEASE} AS lease_lost,`);
 
+/** Changes of items wherever they are, and the same for items whose workspaces are all known. */
+const changeItems = (
+  name: string,
+  textOf: (meant?: string) => string,
+): Pick<CombinableWrite<ChangeInput>, 'statement' | 'located'> => ({
+  statement: { name, text: textOf() },
+  located: {
+    statement: {
+      name: `${name}_at_home`,
+      text: textOf(`i.id = t.id AND ${inWorkspaces('i.workspace_id', 't.homes')}`),
+    },
+    fits: (input) => input.homes !== undefined,
+  },
+});
+
 export const UPDATE_ITEMS: CombinableWrite<UpdateInput> = {
   keyOf: (input) => input.id,
   refusal: tooLarge,
-  statement: {
-    name: 'items.update',
-    text: `
+  ...changeItems(
+    'items.update',
+    (meant) => `
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
-        n int, id uuid, event_id uuid, principal_id uuid, if_match int[], conditional boolean,
+        n int, id uuid, homes uuid[], event_id uuid, principal_id uuid, if_match int[], conditional boolean,
         type text, title text, data jsonb, replacement jsonb, writable text[], lease uuid)
     ),
-    ${current('items')},
+    ${current('items', meant)},
     ${LEASED},
     written AS (
       UPDATE items i SET
@@ -212,29 +238,30 @@ export const UPDATE_ITEMS: CombinableWrite<UpdateInput> = {
         updated_at = now(),
         updated_by = t.principal_id
       FROM input t JOIN current c ON c.n = t.n
-      WHERE i.id = c.id AND ${MAY_CHANGE} AND ${BECOMES_WRITABLE} AND ${HOLDS_LEASE}
+      WHERE i.id = c.id AND ${inWorkspaces('i.workspace_id', 'c.homes')}
+        AND ${MAY_CHANGE} AND ${BECOMES_WRITABLE} AND ${HOLDS_LEASE}
       RETURNING i.*
     ), ${changes(ITEM_UPDATED)}
     ${CHANGED_UNDER_LEASE}`,
-  },
+  ),
 };
 
 /** To the trash. The event of a deletion carries the record as it was, with the version that ended it. */
 export const DELETE_ITEMS: CombinableWrite<ChangeInput> = {
   keyOf: (input) => input.id,
-  statement: {
-    name: 'items.delete',
-    text: `
+  ...changeItems(
+    'items.delete',
+    (meant) => `
     WITH input AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(
-        n int, id uuid, event_id uuid, principal_id uuid, if_match int[], conditional boolean, writable text[],
-        lease uuid)
+        n int, id uuid, homes uuid[], event_id uuid, principal_id uuid, if_match int[], conditional boolean,
+        writable text[], lease uuid)
     ),
-    ${current('items')},
+    ${current('items', meant)},
     ${LEASED},
     written AS (
       DELETE FROM items i USING input t JOIN current c ON c.n = t.n
-      WHERE i.id = c.id AND ${MAY_CHANGE} AND ${HOLDS_LEASE}
+      WHERE i.id = c.id AND ${inWorkspaces('i.workspace_id', 'c.homes')} AND ${MAY_CHANGE} AND ${HOLDS_LEASE}
       RETURNING i.id, i.workspace_id, i.type, i.title, i.data, i.version + 1 AS version,
         i.created_at, i.created_by, now() AS updated_at, t.principal_id AS updated_by
     ),
@@ -243,5 +270,5 @@ export const DELETE_ITEMS: CombinableWrite<ChangeInput> = {
       SELECT id, workspace_id, type, title, data, version, created_at, created_by, updated_by FROM written
     ), ${changes(ITEM_DELETED)}
     ${CHANGED_UNDER_LEASE}`,
-  },
+  ),
 };
