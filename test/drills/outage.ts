@@ -8,13 +8,16 @@ import type { Violation } from './checker.js';
 import type { Outcome, OwnDrill } from './drill.js';
 import type { Ground } from './ground.js';
 import { type DatabaseServer, Instance } from './instance.js';
+import { Pulse } from './pulse.js';
 
 /** What callers may notice of a fault. */
 export interface Terms {
   /** Whether they may be answered 503 while it lasts. */
   readonly mayRefuse: boolean;
-  /** What an answer may take at most, in ms. */
+  /** What an answer may take at most, in ms, beyond what the machine holds up. */
   readonly slowestMs: number;
+  /** What half of the refusals may take at most, in the same way. */
+  readonly refusedWithinMs?: number;
 }
 
 /** One instance under steady requests, to which something is done that it has to live through. */
@@ -66,6 +69,7 @@ export class Outage {
   private overAt = Infinity;
   private recoveredAt = Infinity;
   private calling: Promise<unknown> = Promise.resolve();
+  private readonly pulse: Pulse;
 
   constructor(
     readonly ground: Ground,
@@ -73,7 +77,9 @@ export class Outage {
     readonly instance: Instance,
     readonly place: Place,
     readonly person: Person,
-  ) {}
+  ) {
+    this.pulse = new Pulse((statement) => place.ask(statement));
+  }
 
   note(said: string): void {
     this.settings.log(said);
@@ -99,6 +105,7 @@ export class Outage {
   }
 
   begin(): void {
+    this.pulse.begin();
     this.calling = Promise.all(Array.from({ length: CALLERS }, (_, n) => this.call(n)));
   }
 
@@ -109,10 +116,18 @@ export class Outage {
     await delay(AFTER_MS);
   }
 
-  async end({ mayRefuse, slowestMs }: Terms): Promise<Outcome> {
+  /** Calls no more, and waits for the answers. */
+  async stop(): Promise<void> {
     this.stopped = true;
     await this.calling;
+    await this.pulse.end();
     this.agent.destroy();
+  }
+
+  judge({ mayRefuse, ...terms }: Terms, kept: ReadonlySet<string>): Outcome {
+    const { heldUpMs } = this.pulse;
+    const slowestMs = terms.slowestMs + heldUpMs;
+    const recoveryMs = RECOVERY_MS + heldUpMs;
     if (this.instance.hasDied) this.broken('the process lives', this.instance.output.slice(-500));
     const refused = this.answers.filter(({ status }) => status === 503);
     for (const { path, status, isTold, ms, sentAt, said } of this.answers) {
@@ -121,12 +136,17 @@ export class Outage {
       if (status === 503 && !isTold) this.broken('503 says when to come again', what);
       if (status === 503 && !mayRefuse) this.broken('nobody notices', what);
       if (ms > slowestMs) this.broken(`answers take no more than ${slowestMs} ms`, what);
-      if (sentAt > this.overAt + RECOVERY_MS && !isOk(status))
-        this.broken(`recovered within ${RECOVERY_MS} ms`, what);
+      if (sentAt > this.overAt + recoveryMs && !isOk(status))
+        this.broken(`recovered within ${recoveryMs} ms`, what);
     }
     const recoveredMs = Math.max(0, this.recoveredAt - this.overAt);
-    if (recoveredMs > RECOVERY_MS) this.broken(`recovered within ${RECOVERY_MS} ms`, `${recoveredMs} ms`);
-    const kept = new Set((await this.place.ask<{ id: string }>('SELECT id FROM items')).map(({ id }) => id));
+    if (recoveredMs > recoveryMs) this.broken(`recovered within ${recoveryMs} ms`, `${recoveredMs} ms`);
+    const refusedAfter = median(refused.map(({ ms }) => ms));
+    if (terms.refusedWithinMs !== undefined && refusedAfter > terms.refusedWithinMs + heldUpMs)
+      this.broken(
+        `refusals take no more than ${terms.refusedWithinMs} ms`,
+        `half of them ${refusedAfter} ms`,
+      );
     const lost = this.acknowledged.filter((id) => !kept.has(id));
     for (const id of lost) this.broken('what was acknowledged is kept', `item ${id} is gone`);
     return {
@@ -135,9 +155,10 @@ export class Outage {
         acknowledged: this.acknowledged.length,
         lost: lost.length,
         refused: refused.length,
-        'refused after ms (median)': median(refused.map(({ ms }) => ms)),
+        'refused after ms (median)': refusedAfter,
         'slowest ms': Math.round(Math.max(...this.answers.map(({ ms }) => ms))),
         'recovered ms': Math.round(recoveredMs),
+        'machine held up ms': heldUpMs,
         ...this.figures,
       },
       violations: this.violations,
@@ -243,15 +264,19 @@ export const outage = (drill: OutageDrill): OwnDrill => ({
         ...place.variables,
       },
     });
+    let it: Outage | undefined;
     try {
       await instance.start();
-      const it = new Outage(ground, settings, instance, place, await registerUser(instance));
+      it = new Outage(ground, settings, instance, place, await registerUser(instance));
       it.begin();
       await it.wait(1_000);
       await drill.strike(it);
       await it.settle();
-      return await it.end(drill);
+      await it.stop();
+      const items = await place.ask<{ id: string }>('SELECT id FROM items');
+      return it.judge(drill, new Set(items.map(({ id }) => id)));
     } finally {
+      await it?.stop();
       await instance.close();
       await place.close();
     }
