@@ -23,7 +23,7 @@ import { eventsOf } from './leases.events.js';
 
 /** What an agent works on. */
 export interface WorkWish {
-  /** Of items; all that it may work on when left out. */
+  /** Of items; all that there are, or that its scopes limit it to, when left out. */
   readonly types?: readonly string[];
   readonly filter?: WorkFilter;
   /** How long a lease lasts, in seconds; 60 when left out. */
@@ -127,7 +127,7 @@ export class LeaseClaims {
     return ms === null ? Infinity : Math.max(Number(ms), LEAST_WAIT_MS);
   }
 
-  /** What is named; else what the agent's scopes limit it to; `undefined`: whatever agents of the workspace work on. */
+  /** What is named; else what the agent's scopes limit it to; `undefined`: all types that there are. */
   typesOf(caller: Principal, { types }: WorkWish): readonly string[] | undefined {
     const writable = types ?? writableTypes(caller);
     return writable?.length === 0 ? undefined : writable;

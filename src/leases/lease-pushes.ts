@@ -144,7 +144,7 @@ export class LeasePushes implements TailListener {
             await waiter.next(Math.min(await this.handOver(work, wish, signal), MOST_WAIT_MS), signal);
         });
       } catch (error) {
-        if (error instanceof Problem && error.getStatus() === 403) {
+        if (error instanceof Problem && error.getStatus() < 500) {
           work.connection.send(work.connection.wire.message('error', errorData(error)));
           return;
         }

@@ -79,10 +79,15 @@ export class LeaseTypes implements OnModuleInit {
     return this.known.get(keyOf(workspaceId, type)) === true;
   }
 
-  /** All that agents of the workspace work on. */
+  /**
+   * All types of items that there are in the workspace, and those that agents work on. They work on all of them from now on.
+   * @throws {TooManyLeaseTypes}
+   */
   async all(workspaceId: string): Promise<string[]> {
-    const rows = await this.statements.run<{ type: string }>(ALL_TYPES, [workspaceId]);
-    return rows.map(({ type }) => type);
+    const rows = await this.statements.run<{ type: string }>(ALL_TYPES, [workspaceId, MAX_TYPES + 1]);
+    const types = rows.map(({ type }) => type);
+    await this.ensure(workspaceId, types);
+    return types;
   }
 
   /**

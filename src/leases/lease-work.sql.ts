@@ -85,9 +85,22 @@ export const SET_TYPE = `INSERT INTO lease_types AS t (workspace_id, type, concu
   ON CONFLICT (workspace_id, type) DO UPDATE SET concurrency = excluded.concurrency, attempts = excluded.attempts,
     claims = t.claims + 1`;
 
+/**
+ * The types of items that there are in a workspace, the first $2 of them, and those that agents work on. Goes from one type
+ * to the next by the index: as many steps as there are types, however many items.
+ */
 export const ALL_TYPES: Statement = {
   name: 'leases.all_types',
-  text: `SELECT type FROM lease_types WHERE workspace_id = $1 ORDER BY type`,
+  text: `
+    WITH RECURSIVE found AS (
+      (SELECT i.type FROM items i WHERE i.workspace_id = $1 ORDER BY i.type LIMIT 1)
+      UNION ALL
+      SELECT (
+        SELECT i.type FROM items i WHERE i.workspace_id = $1 AND i.type > f.type ORDER BY i.type LIMIT 1
+      ) FROM found f WHERE f.type IS NOT NULL
+    )
+    (SELECT type FROM found WHERE type IS NOT NULL LIMIT $2)
+    UNION SELECT type FROM lease_types WHERE workspace_id = $1 ORDER BY type`,
 };
 
 export const KNOWN_TYPES: Statement = {

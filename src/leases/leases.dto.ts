@@ -83,7 +83,7 @@ function isRangeOf(isBound: (value: JsonValue) => boolean): (value: JsonValue) =
 
 /** What an agent works on. */
 class WorkRequest {
-  /** The types of items; all that the agent may work on when left out. */
+  /** The types of items. When left out, those that the agent may write by `items:write:type=T`; else all that there are. */
   @MayBeMissing()
   @IsArray({ message: TYPES })
   @ArrayMinSize(1, { message: TYPES })

@@ -17,7 +17,11 @@ export class LeaseNotFound extends NotFound {
 /** 409 `too_many_lease_types`: the bound of a workspace. */
 export class TooManyLeaseTypes extends Problem {
   constructor(limit: number) {
-    super(409, 'too_many_lease_types', `Agents work on ${limit} types of items already, which is the most.`);
+    super(
+      409,
+      'too_many_lease_types',
+      `Agents work on at most ${limit} types of items in a workspace: name types that they work on already.`,
+    );
   }
 }
 

@@ -112,25 +112,42 @@ describe('A claim', () => {
     expect((await Promise.all(refused)).map(({ status }) => status)).toEqual(refused.map(() => 400));
   });
 
-  it('that names no types takes all that agents work on, or those that its scopes are for', async () => {
+  it('that names no types takes items of every type that there is, or of those that its scopes are for', async () => {
     const someone = await registerUser(app);
     const [any, tasks] = [
       await startAgent(app, someone, ['leases']),
       await startAgent(app, someone, ['leases', 'items:write:type=task', 'items:write:type=bug']),
     ];
-    const claimAny = async ({ http: caller }: RunningAgent) =>
+    const claimAny = async ({ http: caller }: Pick<RunningAgent, 'http'>) =>
       (await caller.post<{ data: LeaseAnswer[] }>('/v1/leases', { limit: 9 })).body.data.map(
         ({ item }) => item.type,
       );
+    const lone = await createItem(someone, { type: 'lone' });
+    const alone = await any.http.post<{ data: LeaseAnswer[] }>('/v1/leases', { limit: 1 });
+    expect(ids(alone.body.data)).toEqual([lone.id]); // nobody has ever named a type here
     for (const type of ['task', 'note', 'bug', 'idle']) await createItem(someone, { type });
-    expect(await claimAny(any)).toEqual([]); // nobody has said that agents work on anything
-    await someone.http.call('PUT', '/v1/leases/types', { json: { type: 'task' } });
-    await someone.http.call('PUT', '/v1/leases/types', { json: { type: 'note' } });
     expect(await claimAny(tasks)).toEqual(['task', 'bug']);
-    expect(await claimAny(any)).toEqual(['note']);
+    expect(await claimAny(elsewhere(any))).toEqual(['note', 'idle']);
+    expect(await claimAny(any)).toEqual([]);
     const waiting = any.http.post<{ data: LeaseAnswer[] }>('/v1/leases', { waitSeconds: 30 });
-    const { id } = await createItem(someone, { type: 'note' });
+    const { id } = await createItem(someone, { type: 'unheard-of' });
     expect(ids((await waiting).body.data)).toEqual([id]);
+  });
+
+  it('that names no types is refused where there are more than agents may work on', async () => {
+    const someone = await registerUser(app);
+    const any = await startAgent(app, someone, ['leases']);
+    await app.sql(
+      `INSERT INTO lease_types (workspace_id, type) SELECT $1, 'type ' || n FROM generate_series(1, 1000) n`,
+      [someone.workspaceId],
+    );
+    expect((await any.http.post('/v1/leases', {})).status).toBe(200);
+    await createItem(someone, { type: 'one more' });
+    const { status, body } = await any.http.post('/v1/leases', {});
+    expect([status, body.code]).toEqual([409, 'too_many_lease_types']);
+    await createItem(someone, { type: 'type 7' });
+    const named = await any.http.post<{ data: LeaseAnswer[] }>('/v1/leases', { types: ['type 7'] });
+    expect(named.body.data).toHaveLength(1);
   });
 
   it('under a key that is sent twice is answered with the same leases', async () => {

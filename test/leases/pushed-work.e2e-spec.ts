@@ -135,6 +135,15 @@ describe('A socket that wants work', () => {
       expect((await socket.send('lease', wrong)).data['code']).toBe('validation_failed');
   });
 
+  it('is given items of every type, also of one that nobody has heard of, when it names none', async () => {
+    const someone = await registerUser(app);
+    const any = await startAgent(app, someone, ['leases']);
+    const socket = await connect(app, { token: any.token });
+    expect((await socket.send('lease', { capacity: 2 })).event).toBe('leasing');
+    const items = [await createItem(someone, { type: 'new' }), await createItem(someone, { type: 'newer' })];
+    expect((await givenSoFar(socket, 2)).map(({ item }) => item.id)).toEqual(items.map(({ id }) => id));
+  });
+
   it('wants something else from then on, or nothing more, when it says so', async () => {
     const socket = await working(ada, { types: ['before'], capacity: 1 });
     await socket.send('lease', { types: ['after'], capacity: 2 });

@@ -119,6 +119,31 @@ describe('Completing', () => {
   });
 });
 
+describe('What becomes of a lease', () => {
+  it('needs no body: it is extended by a minute, has failed without a word, is done, given back or cancelled', async () => {
+    const held = await leased('wordless');
+    const extended = await lease<{ id: string; expiresAt: string }>(ada, held, 'extend');
+    expect([extended.status, extended.body.id]).toEqual([200, held.id]);
+    expect(Date.parse(extended.body.expiresAt)).toBeGreaterThanOrEqual(Date.parse(held.expiresAt));
+    const failed = await lease(ada, held, 'fail');
+    expect([failed.status, failed.body]).toMatchObject([
+      200,
+      { state: 'ready', reason: 'failed', attempt: 1 },
+    ]);
+    const ends: [string, Pick<RunningAgent, 'http'>, string][] = [
+      ['complete', ada, 'done'],
+      ['release', ada, 'ready'],
+      ['cancel', owner, 'dead'],
+    ];
+    for (const [action, caller, state] of ends) {
+      const { status, body } = await lease(caller, await leased(`wordless-${action}`), action);
+      expect([action, status, body.state]).toEqual([action, 200, state]);
+    }
+    const unknown = await lease(ada, await leased('worded'), 'fail', { why: 'x' });
+    expect([unknown.status, unknown.body.errors]).toMatchObject([400, [{ pointer: '/why' }]]);
+  });
+});
+
 describe('Work that fails', () => {
   const due = (id: string) => app.sql(`UPDATE lease_states SET due_at = now() WHERE item_id = $1`, [id]);
 
