@@ -1,11 +1,17 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { type CustomTypesConfig, Pool } from 'pg';
+import type { CustomTypesConfig } from 'pg';
 import { traces } from '../common/traces.js';
-import { DatabaseBusyError, DatabaseUnavailableError, isCancelled, isConnectionLoss } from './errors.js';
+import { BoundedPool } from './bounded-pool.js';
+import { DatabaseUnavailableError, isCancelled, isConnectionLoss } from './errors.js';
 import type { StatementValue } from './pipelined-statements.js';
-import { type PoolUse, useOf } from './pool-use.js';
-import { POOL_WAIT_MS } from './session-options.js';
-import { type DatabaseAddress, localSettings, type SessionBounds, sessionConfig } from './sessions.js';
+import type { PoolUse } from './pool-use.js';
+import {
+  type DatabaseAddress,
+  localSettings,
+  lockTimeoutOf,
+  type SessionBounds,
+  sessionConfig,
+} from './sessions.js';
 
 /** Where and how bounded reads are run. */
 export interface BoundedReadOptions extends DatabaseAddress {
@@ -14,7 +20,6 @@ export interface BoundedReadOptions extends DatabaseAddress {
 }
 
 const CONNECTIONS = 3;
-const MAX_WAITING = 100;
 const AS_TEXT: CustomTypesConfig = { getTypeParser: () => (value: unknown) => value };
 
 /** A read took longer than it may; it was cancelled. */
@@ -33,7 +38,7 @@ export class ReadTooSlowError extends Error {
 @Injectable()
 export class BoundedReads implements OnApplicationShutdown {
   private readonly logger = new Logger(BoundedReads.name);
-  private readonly pool: Pool;
+  private readonly pool: BoundedPool;
   private readonly limitMs: number;
   /** What a read begins with where a session is nobody's own. */
   private readonly begin: string | undefined;
@@ -44,14 +49,18 @@ export class BoundedReads implements OnApplicationShutdown {
     const bounds: SessionBounds = {
       name: 'atrium reads',
       statementTimeoutMs: timeoutMs,
+      // Waiting is none of the read's own cost.
+      lockTimeoutMs: lockTimeoutOf(timeoutMs),
       // Compiling a plan costs more than such a read may.
       settings: { jit: 'off', default_transaction_read_only: 'on' },
     };
     this.begin = address.pooled ? `BEGIN READ ONLY; ${localSettings(bounds)}` : undefined;
-    this.pool = new Pool({
+    this.pool = new BoundedPool({
       ...sessionConfig(address, bounds),
       max: CONNECTIONS,
-      connectionTimeoutMillis: POOL_WAIT_MS,
+      way: 'reads',
+      // So long each may take: whoever waits behind one does not wait in vain.
+      stillMs: timeoutMs,
       types: AS_TEXT,
     });
     this.pool.on('error', (error) => {
@@ -60,12 +69,12 @@ export class BoundedReads implements OnApplicationShutdown {
   }
 
   get use(): PoolUse {
-    return useOf(this.pool);
+    return this.pool.use;
   }
 
   /**
    * @throws {ReadTooSlowError} it was cancelled
-   * @throws {DatabaseBusyError} too many are waiting; it was not sent
+   * @throws {import('./errors.js').DatabaseBusyError} it would wait for too long; it was not sent
    * @throws {DatabaseUnavailableError} there is no connection, or it broke before the answer
    */
   run<Row extends object>(text: string, values: readonly StatementValue[]): Promise<Row[]> {
@@ -77,14 +86,11 @@ export class BoundedReads implements OnApplicationShutdown {
     text: string,
     values: readonly StatementValue[],
   ): Promise<Row[]> {
-    if (this.pool.waitingCount >= MAX_WAITING) throw new DatabaseBusyError(MAX_WAITING);
     try {
       if (this.begin !== undefined) return await this.within<Row>(this.begin, text, values);
       return (await this.pool.query<Row>(text, [...values])).rows;
     } catch (error) {
       if (isCancelled(error)) throw new ReadTooSlowError(this.limitMs);
-      if (error instanceof Error && error.message.startsWith('timeout exceeded'))
-        throw new DatabaseBusyError(MAX_WAITING);
       if (isConnectionLoss(error))
         throw new DatabaseUnavailableError('The connection to the database broke', { cause: error });
       throw error;

@@ -1,7 +1,7 @@
 import type { DataSourceOptions } from 'typeorm';
 import { migrations } from '../../migrations/index.js';
+import { BoundedPool } from './bounded-pool.js';
 import { entities } from './entities.js';
-import { POOL_WAIT_MS } from './session-options.js';
 import { boundsOf, type DatabaseAddress, sessionConfig } from './sessions.js';
 
 /** Where the database is and how it is used; `AtriumConfig.database` with its `url` set is one. */
@@ -23,7 +23,7 @@ export function dataSourceOptions(database: DatabaseSettings): DataSourceOptions
     type: 'postgres',
     url,
     poolSize: database.poolSize,
-    connectTimeoutMS: POOL_WAIT_MS,
+    driver: { Pool: BoundedPool },
     // Classes, not globs: TypeORM would import the files outside of a test runner's module system.
     entities,
     migrations,
@@ -33,6 +33,6 @@ export function dataSourceOptions(database: DatabaseSettings): DataSourceOptions
     // gen_random_uuid() is part of PostgreSQL: no extension, so no superuser.
     uuidExtension: 'pgcrypto',
     installExtensions: false,
-    extra: session,
+    extra: { ...session, way: 'transactions' },
   };
 }

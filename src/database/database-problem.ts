@@ -1,16 +1,9 @@
 import { OutcomeUnknown, type Problem, Unavailable } from '../common/problem.js';
-import {
-  DatabaseBusyError,
-  isCancelled,
-  isConnectionLoss,
-  isLockTimeout,
-  isOutOfRoom,
-  isPoolTimeout,
-} from './errors.js';
+import { DatabaseBusyError, isCancelled, isConnectionLoss, isLockTimeout, isOutOfRoom } from './errors.js';
 
 /** What the caller is told when the database, not the request, is the trouble. */
 export function databaseProblem(error: unknown): Problem | undefined {
-  if (error instanceof DatabaseBusyError || isPoolTimeout(error))
+  if (error instanceof DatabaseBusyError)
     return new Unavailable('Too busy; nothing was done. Try again.', error);
   if (isLockTimeout(error) || isCancelled(error))
     return new Unavailable('It took too long and was broken off; nothing was done. Try again.', error);

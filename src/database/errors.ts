@@ -19,10 +19,11 @@ export class DatabaseOverdueError extends DatabaseUnavailableError {
   }
 }
 
-/** Too many statements wait for the database already; this one was not sent. Safe to try again a little later. */
+/** The database has too much to do; this was not sent. Safe to try again a little later. */
 export class DatabaseBusyError extends Error {
-  constructor(limit: number) {
-    super(`${limit} statements are waiting for the database; try again in a moment`);
+  /** @param why `100 statements wait` */
+  constructor(why: string) {
+    super(`The database is busy, try again in a moment: ${why}`);
     this.name = 'DatabaseBusyError';
   }
 }
@@ -114,10 +115,6 @@ export const isPoolersRefusal = (error: unknown): boolean =>
   serverError(error)?.code === '08P01' &&
   error instanceof Error &&
   error.message.includes('unsupported startup parameter');
-
-/** Whether there was no connection to be had in time: nothing was sent. */
-export const isPoolTimeout = (error: unknown): boolean =>
-  error instanceof Error && error.message.startsWith('timeout exceeded when trying to connect');
 
 /** Whether PostgreSQL refused or cancelled the statement itself, so that nothing of it happened. */
 export function isStatementError(error: unknown): boolean {

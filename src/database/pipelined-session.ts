@@ -27,8 +27,13 @@ export interface StatementAddress extends DatabaseAddress {
 /** Called once: with the error, or with the rows. */
 export type Done = (error: Error | undefined, rows: unknown[]) => void;
 
+/** Says of a text that it only reads: rather too seldom than too often. */
+const isRead = (text: string): boolean =>
+  /^\s*(SELECT|WITH)\b/i.test(text) && !/\b(INSERT|UPDATE|DELETE|MERGE)\b/i.test(text);
+
 /** A statement that was sent and is not answered. */
 interface Pending {
+  readonly text: string;
   /** How many looks there had been. */
   readonly since: number;
   /** `undefined`: whoever waited was told that it takes too long. */
@@ -99,10 +104,10 @@ export class PipelinedSession {
   send(statement: Statement, values: readonly StatementValue[], gathered: boolean, done: Done): void {
     this.busy++;
     this.cork(gathered);
-    const entry: Pending = { since: this.looks, done };
+    const { name, text } = statement;
+    const entry: Pending = { text, since: this.looks, done };
     this.pending.add(entry);
     let answered = false;
-    const { name, text } = statement;
     const query = {
       ...(this.named && { name }),
       text,
@@ -161,12 +166,18 @@ export class PipelinedSession {
     this.looks++;
     for (const entry of this.pending) {
       if (this.looks - entry.since <= overdue) break;
-      const { done } = entry;
-      entry.done = undefined;
-      done?.(new DatabaseOverdueError(), []);
+      tell(entry);
     }
     const [oldest] = this.pending;
     return oldest !== undefined && this.looks - oldest.since > stalled;
+  }
+
+  /** Tells whoever has waited for a read for more than so many calls of {@link look} that it takes too long. */
+  giveUpReads(looks: number): void {
+    for (const entry of this.pending) {
+      if (this.looks - entry.since <= looks) break;
+      if (isRead(entry.text)) tell(entry);
+    }
   }
 
   /**
@@ -178,4 +189,11 @@ export class PipelinedSession {
       this.client.connection.stream.destroy(new Error('Connection terminated: the database does not answer'));
     this.answeredBefore = this.answered;
   }
+}
+
+/** What it asked for may still be done, and nobody waits for it any more. */
+function tell(entry: Pending): void {
+  const { done } = entry;
+  entry.done = undefined;
+  done?.(new DatabaseOverdueError(), []);
 }

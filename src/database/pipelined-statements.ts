@@ -1,5 +1,6 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { traces } from '../common/traces.js';
+import { databaseRefused } from './database-observations.js';
 import {
   DatabaseBusyError,
   DatabaseOverdueError,
@@ -39,9 +40,9 @@ const SILENCE_MS = 5_000;
 /** What a statement may wait past its own time limit until whoever asked is told that it takes too long. */
 const OVERDUE_MS = 1_000;
 /** How often it is looked whether the database answers at all, in ms. */
-const STALL_LOOK_MS = 500;
+const STALL_LOOK_MS = 250;
 /** For so many looks a statement may wait on each of the connections, before further ones are refused at once. */
-const STALLED_LOOKS = 6;
+const STALLED_LOOKS = 8;
 
 /**
  * The hot path to the database: single statements, each a transaction of its own, prepared by name and sent over a
@@ -74,6 +75,8 @@ export class PipelinedStatements implements OnApplicationShutdown {
     this.stallTimer = setInterval(() => {
       const stalled = [...this.sessions].filter((session) => session.look(STALLED_LOOKS, overdueLooks));
       this.stalled = stalled.length >= this.connections;
+      // Whoever only reads learns of it like those who come now. What became of a write is worth waiting for.
+      if (this.stalled) for (const session of stalled) session.giveUpReads(STALLED_LOOKS);
     }, STALL_LOOK_MS).unref();
   }
 
@@ -106,8 +109,10 @@ export class PipelinedStatements implements OnApplicationShutdown {
   ): Promise<Row[]> {
     return new Promise<Row[]>((resolve, reject) => {
       if (this.closing) throw new DatabaseUnavailableError('Atrium is shutting down');
-      if (this.stalled) throw new DatabaseBusyError(this.count);
-      if (this.count >= this.maxWaiting) throw new DatabaseBusyError(this.maxWaiting);
+      if (this.stalled || this.count >= this.maxWaiting) {
+        databaseRefused.tell({ way: 'statements' });
+        throw new DatabaseBusyError(`${this.count} statements wait`);
+      }
       this.count++;
       this.send({ statement, values, gathered }, true, (error, rows) => {
         this.count--;

@@ -59,11 +59,18 @@ export function localSettings(bounds: Omit<SessionBounds, 'name'>): string {
     .join('; ');
 }
 
+/** Whoever waits for a lock for longer gets it too late to be of use, and holds a connection meanwhile. */
+const LOCK_TIMEOUT_MS = 3_000;
+
+/** So long a statement of which the time limit is this waits for a lock. */
+export const lockTimeoutOf = (statementTimeoutMs: number): number =>
+  Math.min(LOCK_TIMEOUT_MS, Math.ceil(statementTimeoutMs / 2));
+
 /** The bounds of ordinary work, of which all follow from that of a statement. */
 export const boundsOf = (name: string, statementTimeoutMs: number): SessionBounds => ({
   name,
   statementTimeoutMs,
-  lockTimeoutMs: Math.ceil(statementTimeoutMs / 2),
+  lockTimeoutMs: lockTimeoutOf(statementTimeoutMs),
   idleInTransactionTimeoutMs: statementTimeoutMs * 2,
 });
 

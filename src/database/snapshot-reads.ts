@@ -5,8 +5,13 @@ import { DatabaseBusyError, DatabaseUnavailableError, isCancelled, isConnectionL
 import { ReadTooSlowError } from './bounded-reads.js';
 import type { StatementValue } from './pipelined-statements.js';
 import { type PoolUse, useOf } from './pool-use.js';
-import { POOL_WAIT_MS } from './session-options.js';
-import { type DatabaseAddress, localSettings, type SessionBounds, sessionConfig } from './sessions.js';
+import {
+  type DatabaseAddress,
+  localSettings,
+  lockTimeoutOf,
+  type SessionBounds,
+  sessionConfig,
+} from './sessions.js';
 
 /** Where and how snapshots are read. */
 export interface SnapshotReadOptions extends DatabaseAddress {
@@ -19,6 +24,8 @@ export interface SnapshotReadOptions extends DatabaseAddress {
 }
 
 const SNAPSHOTS = 4;
+/** How long a connection may take to be opened. */
+const OPENING_MS = 5_000;
 /** How long one may wait for whoever reads it: while it is open, the database keeps what is deleted meanwhile. */
 const STALL_MS = 30_000;
 /** How long a connection may take to end a snapshot, before it counts as dead. */
@@ -40,13 +47,14 @@ export class SnapshotReads implements OnApplicationShutdown {
     this.bounds = {
       name: options.name ?? 'atrium snapshots',
       statementTimeoutMs: options.timeoutMs,
+      lockTimeoutMs: lockTimeoutOf(options.timeoutMs),
       idleInTransactionTimeoutMs: STALL_MS,
       settings: { jit: 'off' },
     };
     this.pool = new Pool({
       ...sessionConfig(options, this.bounds),
       max: this.most,
-      connectionTimeoutMillis: POOL_WAIT_MS,
+      connectionTimeoutMillis: OPENING_MS,
       types: AS_TEXT,
     });
     this.pool.on('error', (error) => {
@@ -64,7 +72,7 @@ export class SnapshotReads implements OnApplicationShutdown {
    * @throws {DatabaseUnavailableError}
    */
   async begin(): Promise<Snapshot> {
-    if (this.open >= this.most) throw new DatabaseBusyError(this.most);
+    if (this.open >= this.most) throw new DatabaseBusyError(`${this.most} snapshots are open`);
     this.open++;
     const snapshot = new Snapshot(await this.connect(), this.options.timeoutMs, () => this.open--);
     try {

@@ -1,16 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import type { Pool } from 'pg';
 import { traces } from '../common/traces.js';
-import { DatabaseBusyError, isRetryable } from './errors.js';
-import { type PoolUse, useOf } from './pool-use.js';
+import type { BoundedPool } from './bounded-pool.js';
+import { isRetryable } from './errors.js';
+import type { PoolUse } from './pool-use.js';
 
 /** Attempts in all, and the longest wait before the next one per attempt made, in ms. */
 const ATTEMPTS = 5;
 const BACKOFF_MS = 20;
-/** Transactions that may wait for a connection; the next is refused. */
-const MAX_WAITING = 100;
 
 /** Runs work in one transaction, again when PostgreSQL sacrificed it for a concurrent one. */
 @Injectable()
@@ -22,19 +20,15 @@ export class Transactions {
   ) {}
 
   get use(): PoolUse {
-    return useOf(this.pool);
-  }
-
-  /** TypeORM's own; other statements of its data source use it, too. */
-  private get pool(): Pool {
-    return (this.dataSource.driver as unknown as { readonly master: Pool }).master;
+    // TypeORM's own; other statements of its data source use it, too.
+    return (this.dataSource.driver as unknown as { readonly master: BoundedPool }).master.use;
   }
 
   /**
    * Commits what `work` did and answers with what it answered; any error rolls everything back and is thrown on.
    * After a serialization failure (40001) or a deadlock (40P01), and after nothing else, `work` runs again, up to
    * five times in all: outside of the database it must not do what cannot be done twice.
-   * @throws {DatabaseBusyError} too many wait for a connection; nothing was done
+   * @throws {import('./errors.js').DatabaseBusyError} there is no connection for it; nothing was done
    */
   run<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
     if (traces === undefined) return this.committed(work);
@@ -42,8 +36,6 @@ export class Transactions {
   }
 
   private async committed<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    // Each of these would wait for all of them.
-    if (this.pool.waitingCount >= MAX_WAITING) throw new DatabaseBusyError(MAX_WAITING);
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.dataSource.transaction((manager) => this.bounded(manager, work));

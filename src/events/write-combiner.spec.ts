@@ -175,21 +175,59 @@ describe('A batch whose connection broke', () => {
 });
 
 describe('A write that waits behind one that takes long', () => {
-  it('is refused unsent after a while, and what comes then is done', async () => {
+  it('is refused unsent after a while, and what comes then at once, until that is answered', async () => {
     jest.useFakeTimers();
     try {
       const [first] = writes(1);
       await jest.advanceTimersByTimeAsync(1);
       const [second] = writes(2);
       const refused = expect(second).rejects.toBeInstanceOf(DatabaseBusyError);
-      await jest.advanceTimersByTimeAsync(6_000);
+      await jest.advanceTimersByTimeAsync(2_500);
       await refused;
-      const [third] = writes(3);
+      await expect(writes(3)[0]).rejects.toBeInstanceOf(DatabaseBusyError);
       await database.answer();
       await first;
+      const [fourth] = writes(4);
+      await jest.advanceTimersByTimeAsync(1);
       await database.answer();
-      expect((await third).value).toBe(3);
-      expect(database.batches).toEqual([[1], [3]]);
+      expect((await fourth).value).toBe(4);
+      expect(database.batches).toEqual([[1], [4]]);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('is refused at once, when the one before was broken off in its wait for a lock, until one is done', async () => {
+    const broken = refusal('55P03');
+    database.judge = () => {
+      throw broken;
+    };
+    const [first] = writes(1);
+    const failed = expect(first).rejects.toBe(broken);
+    await database.answer();
+    await failed;
+    database.judge = () => undefined;
+    const [second] = writes(2);
+    await expect(writes(3)[0]).rejects.toBeInstanceOf(DatabaseBusyError);
+    await database.answer();
+    expect((await second).value).toBe(2);
+    const later = writes(4, 5);
+    await database.answer();
+    expect((await Promise.all(later)).map(({ value }) => value)).toEqual([4, 5]);
+  });
+
+  it('is refused, too, when there are answers, but not for it', async () => {
+    jest.useFakeTimers();
+    try {
+      const same = writes(1, 1, 1, 1);
+      await jest.advanceTimersByTimeAsync(1);
+      const refused = expect(same[3]).rejects.toBeInstanceOf(DatabaseBusyError);
+      for (let n = 0; n < 3; n++) {
+        await jest.advanceTimersByTimeAsync(1_500);
+        await database.answer();
+      }
+      await Promise.all([...same.slice(0, 3), refused]);
+      expect(database.batches).toEqual([[1], [1], [1]]);
     } finally {
       jest.useRealTimers();
     }

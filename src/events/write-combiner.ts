@@ -2,8 +2,17 @@ import pg from 'pg';
 import { withoutLogContext } from '../common/log-context.js';
 import { type OpenSpan, traces } from '../common/traces.js';
 import type { EntityManager } from 'typeorm';
-import { DatabaseBusyError, isConnectionLoss, isOutOfRoom, isRetryable } from '../database/errors.js';
+import {
+  DatabaseBusyError,
+  isCancelled,
+  isConnectionLoss,
+  isLockTimeout,
+  isOutOfRoom,
+  isRetryable,
+} from '../database/errors.js';
+import { databaseRefused } from '../database/database-observations.js';
 import type { PipelinedStatements, Statement, StatementValue } from '../database/pipelined-statements.js';
+import { QueueWatch } from '../database/queue-watch.js';
 import { queryAsText } from '../database/text-rows.js';
 import type { Transactions } from '../database/transactions.js';
 import { announceAsOf } from './event-traces.js';
@@ -49,7 +58,7 @@ interface Waiting<Input, Row> {
   readonly input: Input;
   /** From here to its answer, if that is recorded. */
   readonly span: OpenSpan | undefined;
-  /** How many looks there had been. */
+  /** By the watch. */
   readonly since: number;
   resolve(row: Row): void;
   reject(error: unknown): void;
@@ -58,9 +67,10 @@ interface Waiting<Input, Row> {
 const MAX_BATCH = 256;
 const MAX_WAITING = 8_192;
 const MAX_ATTEMPTS = 3;
-/** How often it is looked who has waited for too long, in ms, and for how many looks somebody may wait unsent. */
-const LOOK_MS = 1_000;
-const PATIENT_LOOKS = 4;
+/** When no batch was done for so long, in ms, nobody waits for a turn any longer. */
+const STILL_MS = 2_000;
+/** For so long a write waits for its turn at most, in ms. */
+const WAIT_MS = 3_000;
 
 /**
  * Combines the writes of many callers into one statement, round trip and flush: while one batch is on its way
@@ -71,7 +81,9 @@ const PATIENT_LOOKS = 4;
 export class WriteCombiner<Input extends object, Row extends { n: string }> {
   private waiting: Waiting<Input, Row>[] = [];
   private underWay = false;
-  private looks = 0;
+  private readonly watch = new QueueWatch(() => this.look());
+  /** The database has not come to what it was sent: until it has, one batch tries, and nobody waits behind it. */
+  private isStuck = false;
 
   /** @param committed told of each batch's rows, in order, before its callers are */
   constructor(
@@ -82,16 +94,17 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
 
   /**
    * @returns the statement's row for this input, after the commit
-   * @throws {DatabaseBusyError} when too many are waiting already, or it has waited for long; nothing was written
+   * @throws {DatabaseBusyError} when too many are waiting, or nothing moves, or it has waited for long; nothing was
+   *   written
    */
   run(input: Input): Promise<Row> {
     return new Promise((resolve, reject) => {
-      if (this.waiting.length >= MAX_WAITING) {
-        reject(new DatabaseBusyError(MAX_WAITING));
+      if (this.waiting.length >= MAX_WAITING || (this.underWay && this.isStuck)) {
+        reject(this.busy());
         return;
       }
       const span = traces?.begin({ kind: 'write', statement: this.write.statement.name });
-      this.waiting.push({ input, span, since: this.looks, resolve, reject });
+      this.waiting.push({ input, span, since: this.watch.now, resolve, reject });
       if (this.underWay) return;
       this.underWay = true;
       // What else the event loop brings in this turn shares the first batch.
@@ -125,24 +138,40 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
   }
 
   private async drain(): Promise<void> {
-    const timer = setInterval(() => this.look(), LOOK_MS).unref();
+    this.watch.start();
     while (this.waiting.length > 0) await this.send(this.nextBatch());
-    clearInterval(timer);
+    this.watch.stop();
     this.underWay = false;
   }
 
   /** What waits for locks before them is bounded for each batch, but not how many batches. */
   private look(): void {
-    this.looks++;
-    this.waiting = this.waiting.filter((entry) => !this.isRefused(entry));
+    if (this.watch.stillMs > STILL_MS) this.isStuck = true;
+    const limitMs = this.isStuck ? 0 : WAIT_MS;
+    this.waiting = this.waiting.filter((entry) => !this.isRefused(entry, limitMs));
   }
 
-  private isRefused(entry: Waiting<Input, Row>): boolean {
-    if (this.looks - entry.since <= PATIENT_LOOKS) return false;
-    const error = new DatabaseBusyError(this.waiting.length);
+  private isRefused(entry: Waiting<Input, Row>, limitMs: number): boolean {
+    if (this.watch.waitedMs(entry.since) < limitMs) return false;
+    const error = this.busy();
     entry.span?.end(error);
     entry.reject(error);
     return true;
+  }
+
+  /** It has come to a batch: done or refused, but not broken off before its turn. */
+  private answered(error?: unknown): void {
+    if (isBrokenOff(error)) {
+      this.isStuck = true;
+      return;
+    }
+    this.isStuck = false;
+    this.watch.moved();
+  }
+
+  private busy(): DatabaseBusyError {
+    databaseRefused.tell({ way: 'writes' });
+    return new DatabaseBusyError(`${this.waiting.length} writes wait for their turn`);
   }
 
   private nextBatch(): Waiting<Input, Row>[] {
@@ -169,10 +198,13 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
         entry.resolve(rows[n]);
       });
     } catch (error) {
+      this.answered(error);
       // Whoever was sacrificed for a concurrent transaction is at no fault of its own: the batch stays together.
       if (isRetryable(error) && attempt < MAX_ATTEMPTS) await this.send(batch, attempt + 1);
       else if (isRefusal(error) && batch.length > 1) {
-        for (const entry of batch) if (!this.isRefused(entry)) await this.send([entry]);
+        // What may wait as long once more would be told too late.
+        const limitMs = isBrokenOff(error) ? STILL_MS : WAIT_MS;
+        for (const entry of batch) if (!this.isRefused(entry, limitMs)) await this.send([entry]);
       } else
         for (const entry of batch) {
           entry.span?.end(error);
@@ -186,6 +218,7 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
     const inputs = batch.map(({ input }) => input);
     const lone = inputs.length === 1 ? await this.lone(inputs[0], run) : undefined;
     const rows = lone ? [lone] : await this.combined(inputs, run);
+    this.answered();
     writesCombined.tell({ statement: this.write.statement.name, size: batch.length });
     if (traces === undefined) this.committed(rows);
     else announceAsOf(batch, () => this.committed(rows));
@@ -229,6 +262,9 @@ type Run = <Found extends object>(
   statement: Statement,
   values: readonly StatementValue[],
 ) => Promise<Found[]>;
+
+/** PostgreSQL gave it up, since it waited for a lock, or took, too long. */
+const isBrokenOff = (error: unknown): boolean => isLockTimeout(error) || isCancelled(error);
 
 /** PostgreSQL itself said no, to what one of them wants, so nothing of the statement was kept. */
 function isRefusal(error: unknown): boolean {

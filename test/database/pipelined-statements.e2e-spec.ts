@@ -193,6 +193,22 @@ describe('pipelined statements', () => {
     expect(await until(() => statements.run(ALL).catch(() => false as const))).toEqual([]);
   });
 
+  it('give reads up, and refuse further ones, while nothing is answered on any connection, and wait for writes', async () => {
+    const statements = create({ connections: 1, statementTimeoutMs: 30_000 });
+    const holder = new Client({ connectionString: database.url });
+    holders.push(holder);
+    await holder.connect();
+    await holder.query('BEGIN');
+    await holder.query('LOCK TABLE numbers IN ACCESS EXCLUSIVE MODE');
+    const write = statements.run(INSERT, [1]);
+    const read = statements.run(ALL);
+    await expect(read).rejects.toBeInstanceOf(DatabaseOverdueError);
+    await expect(statements.run(ALL)).rejects.toBeInstanceOf(DatabaseBusyError);
+    await holder.query('COMMIT');
+    expect(await write).toHaveLength(1);
+    expect(await until(() => statements.run(ALL).catch(() => false as const))).toHaveLength(1);
+  });
+
   it('send a prepared statement again when a migration changed the table under it', async () => {
     const statements = create({ connections: 1 });
     await statements.run(INSERT, [1]);

@@ -156,7 +156,7 @@ describe.each([
           `SELECT concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout')) AS at`,
         ),
       );
-    expect(own.at).toBe('15s 7500ms');
+    expect(own.at).toBe('15s 3s');
     const asked = {
       name: 'test.settings',
       text: `SELECT current_setting('statement_timeout') AS limit,

@@ -1,16 +1,20 @@
-import { Injectable } from '@nestjs/common';
-import { Gauge, type Registry } from 'prom-client';
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import { BoundedReads } from '../../database/bounded-reads.js';
+import { databaseRefused } from '../../database/database-observations.js';
 import { PipelinedStatements } from '../../database/pipelined-statements.js';
 import type { PoolUse } from '../../database/pool-use.js';
 import { SnapshotReads } from '../../database/snapshot-reads.js';
 import { Transactions } from '../../database/transactions.js';
 
 const STATES = ['open', 'idle', 'waiting'] as const;
+const WAYS = ['transactions', 'reads', 'statements', 'writes'] as const;
 
 /** The ways to the database, and how busy they are. */
 @Injectable()
-export class DatabaseMetrics {
+export class DatabaseMetrics implements OnApplicationShutdown {
+  private end: (() => void) | undefined;
+
   constructor(
     private readonly statements: PipelinedStatements,
     private readonly transactions: Transactions,
@@ -39,5 +43,18 @@ export class DatabaseMetrics {
         this.set(statements.waiting);
       },
     });
+    const refusals = new Counter({
+      name: 'atrium_database_refusals_total',
+      help: 'What was not asked of the database, since it would have waited in vain or for too long, by the way to it.',
+      labelNames: ['way'] as const,
+      registers: [registry],
+    });
+    // An increase counts from something.
+    for (const way of WAYS) refusals.inc({ way }, 0);
+    this.end = databaseRefused.listen((told) => refusals.inc(told));
+  }
+
+  onApplicationShutdown(): void {
+    this.end?.();
   }
 }
