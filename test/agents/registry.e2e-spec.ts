@@ -1,10 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { type AgentAnswer, createAgent } from '../support/agents.js';
 import { startAtrium, type TestApp } from '../support/app.js';
-import { createRoom } from '../support/custom-rooms.js';
-import { http } from '../support/http.js';
 import { type Person, type PageAnswer, addMember, registerUser } from '../support/people.js';
-import { closeSockets, connect, connectAndJoin } from '../support/sockets.js';
+import { closeSockets, connect } from '../support/sockets.js';
 import { createWorkspace } from '../support/workspaces.js';
 
 let app: TestApp;
@@ -106,28 +104,6 @@ describe('An agent', () => {
     ]);
   });
 
-  it('has metadata of 65,536 bytes at most, however it comes by it', async () => {
-    const ofBytes = (bytes: number) => ({ text: 'x'.repeat(bytes - '{"text":""}'.length) });
-    const full = ofBytes(65_536);
-    const { id } = await createAgent(owner, { workspaceId, metadata: full });
-    const request = { name: 'x', kind: 'y', workspaceId, metadata: ofBytes(65_537) };
-    const made = await owner.http.post('/v1/agents', request);
-    expect([made.status, made.body.errors?.[0]?.pointer]).toEqual([400, '/metadata']);
-    const merged = await owner.http.patch(`/v1/agents/${id}`, { metadata: { more: 1 } });
-    expect([merged.status, merged.body.errors?.[0]?.pointer]).toEqual([422, '/metadata']);
-    const token = await owner.http.post<{ token: string }>('/v1/agents/enrolment-tokens', {
-      kind: 'y',
-      workspaceId,
-    });
-    const enrolment = { token: token.body.token, name: 'x', metadata: ofBytes(65_537) };
-    const enrolled = await http(app).post('/v1/agents/enrol', enrolment);
-    expect([enrolled.status, enrolled.body.errors?.[0]?.pointer]).toEqual([400, '/metadata']);
-    expect((await owner.http.get<AgentAnswer>(`/v1/agents/${id}`)).body).toMatchObject({
-      metadata: full,
-      version: 1,
-    });
-  });
-
   it('is gone after it was deleted, its membership too', async () => {
     const { id } = await createAgent(owner, { workspaceId });
     expect((await owner.http.delete(`/v1/agents/${id}`, { headers: { 'If-Match': '"7"' } })).status).toBe(
@@ -140,28 +116,6 @@ describe('An agent', () => {
       [id],
     );
     expect(left).toEqual([]);
-  });
-});
-
-describe('An agent that is in a room', () => {
-  it('is listed there by its name, leaves it when it is deleted, and the room is told', async () => {
-    const { id } = await createAgent(owner, { workspaceId });
-    const room = await createRoom(owner, { visibility: 'private', workspaceId });
-    const members = `/v1/rooms/${room.id}/members`;
-    await owner.http.post(members, { principalId: id, role: 'speaker' });
-    const before = await owner.http.get<PageAnswer<{ principalId: string }>>(members);
-    expect(before.body.data.find(({ principalId }) => principalId === id)).toMatchObject({
-      kind: 'agent',
-      name: 'A worker',
-      email: null,
-      role: 'speaker',
-    });
-    const socket = await connectAndJoin(app, owner.token, `rooms/${room.id}`);
-    expect((await owner.http.delete(`/v1/agents/${id}`)).status).toBe(204);
-    const [{ event }] = await socket.received(`rooms/${room.id}`, 1);
-    expect([event.type, event.data['principalId']]).toEqual(['room.member_removed', id]);
-    const left = await owner.http.get<PageAnswer<{ principalId: string }>>(members);
-    expect(left.body.data.map(({ principalId }) => principalId)).toEqual([owner.user.id]);
   });
 });
 

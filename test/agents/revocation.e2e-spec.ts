@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { clientCredentials, type RunningAgent, startAgent } from '../support/agents.js';
+import { clientCredentials, createAgent, type RunningAgent, startAgent } from '../support/agents.js';
 import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import { createRoom } from '../support/custom-rooms.js';
 import { http } from '../support/http.js';
-import { createItem, type Person, registerUser } from '../support/people.js';
+import { createItem, type PageAnswer, type Person, registerUser } from '../support/people.js';
 import { closeSockets, connectAndJoin } from '../support/sockets.js';
 import { until } from '../support/until.js';
 import { createWorkspace } from '../support/workspaces.js';
@@ -105,5 +106,28 @@ describe('A token of an agent', () => {
     for (const path of ['/v1/auth/logout', '/v1/auth/logout-all'])
       expect((await running.http.post(path)).status).toBe(403);
     expect((await running.http.get('/v1/items')).status).toBe(200);
+  });
+});
+
+describe('An agent that is in a room', () => {
+  it('is listed there by its name, leaves it when it is deleted, and the room is told', async () => {
+    const { id: workspaceId } = await createWorkspace(owner);
+    const { id } = await createAgent(owner, { workspaceId });
+    const room = await createRoom(owner, { visibility: 'private', workspaceId });
+    const members = `/v1/rooms/${room.id}/members`;
+    await owner.http.post(members, { principalId: id, role: 'speaker' });
+    const before = await owner.http.get<PageAnswer<{ principalId: string }>>(members);
+    expect(before.body.data.find(({ principalId }) => principalId === id)).toMatchObject({
+      kind: 'agent',
+      name: 'A worker',
+      email: null,
+      role: 'speaker',
+    });
+    const socket = await connectAndJoin(app, owner.token, `rooms/${room.id}`);
+    expect((await owner.http.delete(`/v1/agents/${id}`)).status).toBe(204);
+    const [{ event }] = await socket.received(`rooms/${room.id}`, 1);
+    expect([event.type, event.data['principalId']]).toEqual(['room.member_removed', id]);
+    const left = await owner.http.get<PageAnswer<{ principalId: string }>>(members);
+    expect(left.body.data.map(({ principalId }) => principalId)).toEqual([owner.user.id]);
   });
 });

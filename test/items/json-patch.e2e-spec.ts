@@ -1,10 +1,11 @@
-import { createRequire } from 'node:module';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createPatch } from 'rfc6902';
 import { startAtrium, type Instance, type TestApp } from '../support/app.js';
 import { http, type Answer, type ProblemAnswer } from '../support/http.js';
 import { addMember, createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
+import { moved, publicCases } from './public-patches.js';
+import { REFUSED_PATCHES } from './refused-patches.js';
 
 let app: TestApp;
 let other: Instance;
@@ -32,33 +33,6 @@ async function refused(data: unknown, patch: unknown): Promise<Answer<ProblemAns
   expect(await eventsOf(item.id)).toHaveLength(1);
   return answer;
 }
-
-interface PublicCase {
-  readonly comment?: string;
-  readonly doc: unknown;
-  readonly patch: readonly Readonly<Record<string, unknown>>[];
-  readonly expected?: unknown;
-  readonly error?: string;
-  readonly disabled?: boolean;
-}
-const require = createRequire(import.meta.url);
-const publicCases = ['tests.json', 'spec_tests.json']
-  .flatMap((file) => require(`json-patch-test-suite/${file}`) as PublicCase[])
-  .filter(({ doc, disabled }) => doc !== undefined && disabled !== true)
-  .map((entry, n) => [`${n} ${entry.comment ?? entry.error ?? JSON.stringify(entry.patch)}`, entry] as const);
-
-/** The document of a public case is a member of data, so every pointer of its patch begins there. */
-const moved = (patch: PublicCase['patch']) =>
-  patch.map((operation) =>
-    Object.fromEntries(
-      Object.entries(operation).map(([name, value]) => [
-        name,
-        (name === 'path' || name === 'from') && typeof value === 'string' && /^(\/|$)/.test(value)
-          ? `/data/doc${value}`
-          : value,
-      ]),
-    ),
-  );
 
 describe('The public cases of json-patch-tests', () => {
   it('are there', () => expect(publicCases.length).toBeGreaterThan(80));
@@ -130,143 +104,14 @@ describe('A JSON Patch of an item', () => {
     );
   });
 
-  it.each<[string, unknown, unknown, number, string, string]>([
-    [
-      'a test that fails',
-      { n: 1 },
-      [{ op: 'test', path: '/data/n', value: '1' }],
-      409,
-      'patch_test_failed',
-      '/0',
-    ],
-    [
-      'a test of nothing',
-      {},
-      [{ op: 'test', path: '/data/n', value: null }],
-      422,
-      'patch_not_applicable',
-      '/0/path',
-    ],
-    [
-      'a good operation before one that does not fit',
-      { n: 1 },
-      [
-        { op: 'replace', path: '/data/n', value: 2 },
-        { op: 'remove', path: '/data/gone' },
-      ],
-      422,
-      'patch_not_applicable',
-      '/1/path',
-    ],
-    [
-      'a copy from nowhere',
-      {},
-      [{ op: 'copy', from: '/data/x', path: '/data/y' }],
-      422,
-      'patch_not_applicable',
-      '/0/from',
-    ],
-    [
-      'a move into itself',
-      { a: {} },
-      [{ op: 'move', from: '/data/a', path: '/data/a/b' }],
-      422,
-      'patch_not_applicable',
-      '/0/path',
-    ],
-    [
-      'the end of a list as a source',
-      { l: [1] },
-      [{ op: 'remove', path: '/data/l/-' }],
-      422,
-      'patch_not_applicable',
-      '/0/path',
-    ],
-    [
-      'the length of a list',
-      { l: [1] },
-      [{ op: 'remove', path: '/data/l/length' }],
-      422,
-      'patch_not_applicable',
-      '/0/path',
-    ],
-    [
-      'an index with a zero before it',
-      { l: [1, 2] },
-      [{ op: 'replace', path: '/data/l/01', value: 3 }],
-      422,
-      'patch_not_applicable',
-      '/0/path',
-    ],
-    [
-      'what only objects of a program have',
-      {},
-      [{ op: 'copy', from: '/data/toString', path: '/data/x' }],
-      422,
-      'patch_not_applicable',
-      '/0/from',
-    ],
-    [
-      'a way through the constructor',
-      {},
-      [{ op: 'add', path: '/data/constructor/prototype/x', value: 1 }],
-      422,
-      'patch_not_applicable',
-      '/0/path',
-    ],
-    [
-      'what cannot be written',
-      {},
-      [{ op: 'replace', path: '/version', value: 9 }],
-      422,
-      'patch_not_applicable',
-      '/0/path',
-    ],
-    [
-      'a member that items do not have',
-      {},
-      [{ op: 'add', path: '/status', value: 9 }],
-      422,
-      'patch_result_refused',
-      '/status',
-    ],
-    ['a removed title', {}, [{ op: 'remove', path: '/title' }], 422, 'patch_result_refused', '/title'],
-    [
-      'a title that is no text',
-      {},
-      [{ op: 'replace', path: '/title', value: {} }],
-      422,
-      'patch_result_refused',
-      '/title',
-    ],
-    [
-      'data that is a list',
-      {},
-      [{ op: 'replace', path: '/data', value: [] }],
-      422,
-      'patch_result_refused',
-      '/data',
-    ],
-    ['a removed whole', {}, [{ op: 'remove', path: '' }], 422, 'patch_result_refused', ''],
-    ['no list', {}, { op: 'remove', path: '/data' }, 400, 'validation_failed', ''],
-    ['operations that are none', {}, [1], 400, 'validation_failed', '/0'],
-    ['an unknown operation', {}, [{ op: 'constructor', path: '' }], 400, 'validation_failed', '/0/op'],
-    ['no path', {}, [{ op: 'remove' }], 400, 'validation_failed', '/0/path'],
-    ['a path that is no pointer', {}, [{ op: 'remove', path: 'data' }], 400, 'validation_failed', '/0/path'],
-    ['a broken escape', {}, [{ op: 'remove', path: '/a~2' }], 400, 'validation_failed', '/0/path'],
-    [
-      'the key __proto__',
-      {},
-      [{ op: 'add', path: '/data/__proto__/x', value: 1 }],
-      400,
-      'validation_failed',
-      '/0/path',
-    ],
-  ])('with %s is refused, says where, and writes nothing', async (_, data, patch, status, code, pointer) => {
-    const { body } = await refused(data, patch);
-    expect(body).toMatchObject({ status, code });
-    expect(body.errors?.map((error) => error.pointer)).toEqual([pointer]);
-  });
+  it.each(REFUSED_PATCHES)(
+    'with %s is refused, says where, and writes nothing',
+    async (_, data, patch, status, code, pointer) => {
+      const { body } = await refused(data, patch);
+      expect(body).toMatchObject({ status, code });
+      expect(body.errors?.map((error) => error.pointer)).toEqual([pointer]);
+    },
+  );
 
   it('cannot fill the memory with copies of copies, nest without end or grow past the limit', async () => {
     const doubling = Array.from({ length: 60 }, () => ({ op: 'copy', from: '/data/l', path: '/data/l/-' }));

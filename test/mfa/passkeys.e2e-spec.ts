@@ -1,15 +1,26 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startAtrium, type TestApp } from '../support/app.js';
-import { type CeremonyOptions, type Deviation, SoftwareAuthenticator } from '../support/authenticator.js';
+import { type Deviation, SoftwareAuthenticator } from '../support/authenticator.js';
 import { Browser } from '../support/browser.js';
-import { type Answer, http, type ProblemAnswer } from '../support/http.js';
+import { http } from '../support/http.js';
 import { actionsOf, challenge, growOld, Phones, verify } from '../support/mfa.js';
-import { type LoginAnswer, type PageAnswer, type Person, registerUser } from '../support/people.js';
+import { type LoginAnswer, type PageAnswer, registerUser } from '../support/people.js';
+import {
+  add,
+  creation,
+  optionsOf,
+  ORIGIN,
+  type PasskeyAnswer,
+  Passkeys,
+  passkeysOf,
+} from '../support/passkeys.js';
 import { type MailServer, startMailServer } from '../support/smtp.js';
+import { anotherKey, DEVIATIONS } from './deviations.js';
 
 let app: TestApp;
 let mail: MailServer;
+let passkeys: Passkeys;
 beforeAll(async () => {
   mail = await startMailServer();
   app = await startAtrium({
@@ -18,54 +29,12 @@ beforeAll(async () => {
     CORS_ORIGINS: 'https://admin.example.com',
     PASSKEY_RP_ID: 'example.com',
   });
+  passkeys = new Passkeys(app);
 });
 afterAll(async () => {
   await app?.stop();
   await mail?.stop();
 });
-
-const ORIGIN = 'https://app.example.com';
-
-interface PasskeyAnswer {
-  readonly id: string;
-  readonly name: string;
-}
-interface AddedAnswer {
-  readonly passkey: PasskeyAnswer;
-  readonly recoveryCodes: readonly string[];
-}
-interface Keeper extends Person, AddedAnswer {
-  readonly device: SoftwareAuthenticator;
-}
-
-const optionsOf = async (call: Promise<Answer<{ options: CeremonyOptions }>>) => (await call).body.options;
-const creation = (person: Person) => optionsOf(person.http.post('/v1/me/passkeys/options'));
-const signInOptions = () => optionsOf(http(app).post('/v1/auth/passkeys/options'));
-const add = (person: Person, credential: object) =>
-  person.http.post<AddedAnswer & ProblemAnswer>('/v1/me/passkeys', { name: 'Phone', credential });
-const signIn = (credential: object) =>
-  http(app).post<LoginAnswer & ProblemAnswer>('/v1/auth/passkeys/sign-in', { credential });
-const passkeysOf = async (person: Person) =>
-  (await person.http.get<PageAnswer<PasskeyAnswer>>('/v1/me/passkeys')).body.data;
-
-/** Somebody with a passkey. */
-async function keeper(person?: Person): Promise<Keeper> {
-  const owner = person ?? (await registerUser(app));
-  const device = new SoftwareAuthenticator(ORIGIN);
-  const answer = await add(owner, device.create(await creation(owner)));
-  if (answer.status !== 201) throw new Error(`add answered ${answer.status}: ${answer.text}`);
-  return { ...owner, ...answer.body, device };
-}
-
-const anotherKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
-const DEVIATIONS: [what: string, deviation: Deviation][] = [
-  ['another origin', { origin: 'https://app.example.com.evil.example' }],
-  ['an unlisted origin of the same domain', { origin: 'https://other.example.com' }],
-  ['another RP id', { rpId: 'evil.example' }],
-  ['a challenge that was never given', { challenge: 'A'.repeat(43) }],
-  ['no user verification', { userVerified: false }],
-  ['the other kind of ceremony', { type: 'payment.get' }],
-];
 
 describe('Adding a passkey', () => {
   it('gives recovery codes with the first factor, tells by mail, and is in the list', async () => {
@@ -118,13 +87,13 @@ describe('Adding a passkey', () => {
       [1, 2].map(() => add(person, new SoftwareAuthenticator(ORIGIN).create(own))),
     );
     expect(both.map(({ status }) => status).sort()).toEqual([201, 400]);
-    const signInChallenge = await signInOptions();
+    const signInChallenge = await passkeys.signInOptions();
     const mixed = new SoftwareAuthenticator(ORIGIN).create({ ...own, challenge: signInChallenge.challenge });
     expect((await add(person, mixed)).status).toBe(400);
   });
 
   it('is refused of a passkey that is known', async () => {
-    const person = await keeper();
+    const person = await passkeys.keeper();
     const other = await registerUser(app);
     const answer = await add(other, person.device.create(await creation(other)));
     expect([answer.status, answer.body.code]).toEqual([409, 'passkey_registered']);
@@ -135,12 +104,12 @@ describe('Adding a passkey', () => {
     async (credential) => {
       const person = await registerUser(app);
       expect((await add(person, credential)).status).toBe(400);
-      expect((await signIn(credential)).status).toBe(401);
+      expect((await passkeys.signIn(credential)).status).toBe(401);
     },
   );
 
   it('has a bound', async () => {
-    const person = await keeper();
+    const person = await passkeys.keeper();
     await app.sql(
       `INSERT INTO passkeys (id, user_id, credential_id, public_key, counter, transports, synced, name)
        SELECT gen_random_uuid(), $1, gen_random_uuid()::text, '', 0, '{}', false, 'x' FROM generate_series(1, 19)`,
@@ -153,8 +122,8 @@ describe('Adding a passkey', () => {
 
 describe('Signing in by a passkey', () => {
   it('needs no password and no other factor', async () => {
-    const person = await keeper();
-    const answer = await signIn(person.device.get(await signInOptions()));
+    const person = await passkeys.keeper();
+    const answer = await passkeys.signIn(person.device.get(await passkeys.signInOptions()));
     expect(answer.status).toBe(200);
     expect(answer.body.user.id).toBe(person.user.id);
     expect((await http(app, answer.body.accessToken).get('/v1/me')).status).toBe(200);
@@ -166,8 +135,8 @@ describe('Signing in by a passkey', () => {
   });
 
   it('works by cookie, too', async () => {
-    const person = await keeper();
-    const json = { credential: person.device.get(await signInOptions()), transport: 'cookie' };
+    const person = await passkeys.keeper();
+    const json = { credential: person.device.get(await passkeys.signInOptions()), transport: 'cookie' };
     const answer = await new Browser(app).post<LoginAnswer>('/v1/auth/passkeys/sign-in', { json });
     expect([answer.status, answer.body.refreshToken]).toEqual([200, undefined]);
   });
@@ -178,35 +147,39 @@ describe('Signing in by a passkey', () => {
     ["another account's handle", { userHandle: Buffer.alloc(16).toString('base64url') }],
     ['no handle', { userHandle: '' }],
   ] as [string, Deviation][])('is refused with %s', async (_, deviation) => {
-    const person = await keeper();
-    const answer = await signIn(person.device.get(await signInOptions(), deviation));
+    const person = await passkeys.keeper();
+    const answer = await passkeys.signIn(person.device.get(await passkeys.signInOptions(), deviation));
     expect([answer.status, answer.body.code]).toEqual([401, 'passkey_refused']);
   });
 
   it('takes each answer once, of ten at the same time, too', async () => {
-    const person = await keeper();
-    const credential = person.device.get(await signInOptions());
-    const answers = await Promise.all(Array.from({ length: 10 }, () => signIn(credential)));
+    const person = await passkeys.keeper();
+    const credential = person.device.get(await passkeys.signInOptions());
+    const answers = await Promise.all(Array.from({ length: 10 }, () => passkeys.signIn(credential)));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
   });
 
   it('takes a challenge for five minutes', async () => {
-    const person = await keeper();
-    const options = await signInOptions();
+    const person = await passkeys.keeper();
+    const options = await passkeys.signInOptions();
     await app.sql(`UPDATE one_time_tokens SET expires_at = now() WHERE purpose = 'passkey-sign-in'`);
-    expect((await signIn(person.device.get(options))).status).toBe(401);
+    expect((await passkeys.signIn(person.device.get(options))).status).toBe(401);
   });
 
   it('is refused, recorded and told when the counter does not rise', async () => {
-    const person = await keeper();
-    expect((await signIn(person.device.get(await signInOptions(), { counter: 50 }))).status).toBe(200);
+    const person = await passkeys.keeper();
+    expect(
+      (await passkeys.signIn(person.device.get(await passkeys.signInOptions(), { counter: 50 }))).status,
+    ).toBe(200);
     for (const counter of [50, 49, 0]) {
-      const answer = await signIn(person.device.get(await signInOptions(), { counter }));
+      const answer = await passkeys.signIn(person.device.get(await passkeys.signInOptions(), { counter }));
       expect([answer.status, answer.body.code]).toEqual([401, 'passkey_refused']);
     }
     expect(await actionsOf(app, person.user.id)).toContain('passkey.counter-regressed');
     await mail.mailTo(person.user.email, /may have been copied/);
-    expect((await signIn(person.device.get(await signInOptions(), { counter: 51 }))).status).toBe(200);
+    expect(
+      (await passkeys.signIn(person.device.get(await passkeys.signInOptions(), { counter: 51 }))).status,
+    ).toBe(200);
   });
 
   it('goes on with an authenticator that does not count', async () => {
@@ -214,17 +187,21 @@ describe('Signing in by a passkey', () => {
     const device = new SoftwareAuthenticator(ORIGIN);
     await add(person, device.create(await creation(person), { counter: 0 }));
     for (let n = 0; n < 2; n++)
-      expect((await signIn(device.get(await signInOptions(), { counter: 0 }))).status).toBe(200);
+      expect((await passkeys.signIn(device.get(await passkeys.signInOptions(), { counter: 0 }))).status).toBe(
+        200,
+      );
   });
 
   it('is over with the account, or once it is disabled', async () => {
-    const person = await keeper();
+    const person = await passkeys.keeper();
     await app.sql('UPDATE users SET disabled_at = now() WHERE id = $1', [person.user.id]);
-    expect((await signIn(person.device.get(await signInOptions()))).body.code).toBe('invalid_credentials');
+    expect((await passkeys.signIn(person.device.get(await passkeys.signInOptions()))).body.code).toBe(
+      'invalid_credentials',
+    );
     await app.sql('UPDATE users SET disabled_at = NULL WHERE id = $1', [person.user.id]);
     const json = { password: person.password };
     expect((await person.http.call('DELETE', '/v1/me', { json })).status).toBe(204);
-    expect((await signIn(person.device.get(await signInOptions()))).status).toBe(401);
+    expect((await passkeys.signIn(person.device.get(await passkeys.signInOptions()))).status).toBe(401);
   });
 });
 
@@ -233,7 +210,7 @@ describe('A passkey as the second factor', () => {
     optionsOf(http(app).post('/v1/auth/mfa/verify/options', { mfaToken }));
 
   it('completes a sign-in by password', async () => {
-    const person = await keeper();
+    const person = await passkeys.keeper();
     const { mfaToken, methods } = await challenge(app, person);
     expect(methods).toEqual(['webauthn', 'recovery']);
     const options = await secondOptions(mfaToken);
@@ -247,7 +224,7 @@ describe('A passkey as the second factor', () => {
   it.each([...DEVIATIONS, ['the signature of another key', { key: anotherKey }]] as [string, Deviation][])(
     'is refused with %s',
     async (_, deviation) => {
-      const person = await keeper();
+      const person = await passkeys.keeper();
       const { mfaToken } = await challenge(app, person);
       const credential = person.device.get(await secondOptions(mfaToken), deviation);
       const answer = await verify(app, mfaToken, { credential });
@@ -256,11 +233,11 @@ describe('A passkey as the second factor', () => {
   );
 
   it("of somebody else, for another challenge, or made for another sign-in's, opens nothing", async () => {
-    const [person, other] = [await keeper(), await keeper()];
+    const [person, other] = [await passkeys.keeper(), await passkeys.keeper()];
     const asked = await challenge(app, person);
     const byOther = other.device.get(await secondOptions(asked.mfaToken));
     expect((await verify(app, asked.mfaToken, { credential: byOther })).status).toBe(401);
-    const forSignIn = person.device.get(await signInOptions());
+    const forSignIn = person.device.get(await passkeys.signInOptions());
     expect((await verify(app, asked.mfaToken, { credential: forSignIn })).status).toBe(401);
     const next = await challenge(app, person);
     const forOther = person.device.get(await secondOptions(next.mfaToken));
@@ -269,8 +246,8 @@ describe('A passkey as the second factor', () => {
   });
 
   it('proves a session again, which a challenge of another session does not', async () => {
-    const person = await keeper();
-    const other = await signIn(person.device.get(await signInOptions()));
+    const person = await passkeys.keeper();
+    const other = await passkeys.signIn(person.device.get(await passkeys.signInOptions()));
     await growOld(app, person);
     const stepUpOptions = (token?: string) =>
       optionsOf(person.http.post('/v1/auth/mfa/step-up/options', undefined, { token }));
@@ -290,8 +267,8 @@ describe('A passkey as the second factor', () => {
 
 describe('The list of passkeys', () => {
   it("is paged; one's own can be renamed and removed, nobody else's", async () => {
-    const person = await keeper();
-    await keeper(person);
+    const person = await passkeys.keeper();
+    await passkeys.keeper(person);
     const first = await person.http.get<PageAnswer<PasskeyAnswer>>('/v1/me/passkeys?limit=1');
     const rest = await person.http.get<PageAnswer<PasskeyAnswer>>(
       `/v1/me/passkeys?limit=1&cursor=${first.body.nextCursor ?? ''}`,
@@ -307,13 +284,13 @@ describe('The list of passkeys', () => {
     }
     expect((await person.http.delete(`/v1/me/passkeys/${id}`)).status).toBe(204);
     expect((await person.http.delete(`/v1/me/passkeys/${id}`)).status).toBe(404);
-    expect((await signIn(person.device.get(await signInOptions()))).status).toBe(401);
+    expect((await passkeys.signIn(person.device.get(await passkeys.signInOptions()))).status).toBe(401);
     expect(await passkeysOf(person)).toHaveLength(1);
   });
 
   it('loses the last way to sign in never, not even to two at once', async () => {
-    const person = await keeper();
-    const { id } = await keeper(person).then(({ passkey }) => passkey);
+    const person = await passkeys.keeper();
+    const { id } = await passkeys.keeper(person).then(({ passkey }) => passkey);
     await app.sql('UPDATE users SET password_hash = NULL WHERE id = $1', [person.user.id]);
     const answers = await Promise.all(
       [id, person.passkey.id].map((each) => person.http.delete(`/v1/me/passkeys/${each}`)),
@@ -323,8 +300,8 @@ describe('The list of passkeys', () => {
   });
 
   it('ends the other sessions with each that is removed, and recovery codes with the last factor', async () => {
-    const person = await keeper();
-    const other = await signIn(person.device.get(await signInOptions()));
+    const person = await passkeys.keeper();
+    const other = await passkeys.signIn(person.device.get(await passkeys.signInOptions()));
     expect((await person.http.delete(`/v1/me/passkeys/${person.passkey.id}`)).status).toBe(204);
     expect((await http(app, other.body.accessToken).get('/v1/me')).status).toBe(401);
     expect((await person.http.get('/v1/auth/mfa')).body).toEqual({
@@ -337,7 +314,7 @@ describe('The list of passkeys', () => {
   });
 
   it('and an authenticator app are one another’s way out', async () => {
-    const person = await keeper();
+    const person = await passkeys.keeper();
     const guarded = await new Phones(app).guarded(person);
     expect(guarded.recoveryCodes).toEqual([]);
     expect((await challenge(app, person)).methods).toEqual(['totp', 'webauthn', 'recovery']);

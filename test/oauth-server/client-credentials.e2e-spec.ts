@@ -2,17 +2,28 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as client from 'openid-client';
 import jwt from 'jsonwebtoken';
-import { clientCredentials, type CreatedAgentAnswer, createAgent, postForm } from '../support/agents.js';
+import {
+  clientCredentials,
+  type CreatedAgentAnswer,
+  createAgent,
+  postForm,
+  startAgent,
+} from '../support/agents.js';
 import { startAtrium, type TestApp } from '../support/app.js';
+import { Devices, GRANT } from '../support/devices.js';
 import { http } from '../support/http.js';
 import { type Person, registerUser } from '../support/people.js';
 
+const PUBLIC_URL = 'https://atrium.example';
+
 let app: TestApp;
 let owner: Person;
+let devices: Devices;
 let agent: CreatedAgentAnswer;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await startAtrium({ PUBLIC_URL });
   owner = await registerUser(app);
+  devices = new Devices(app, owner);
   agent = await createAgent(owner, { scopes: ['items:read', 'items:write:type=task', 'rooms:publish'] });
 });
 afterAll(() => app.stop());
@@ -31,7 +42,7 @@ describe('A token by client_credentials', () => {
     const { header, payload } = jwt.decode(body.access_token, { complete: true }) as jwt.Jwt;
     expect(header.typ).toBe('at+jwt');
     expect(payload).toMatchObject({
-      iss: 'http://localhost:3000',
+      iss: PUBLIC_URL,
       aud: 'atrium',
       sub: agent.id,
       client_id: agent.clientId,
@@ -147,5 +158,82 @@ describe('A request for a token that cannot be granted', () => {
     expect([json.status, json.body.error]).toEqual([400, 'invalid_request']);
     const unknown = await form('grant_type=client_credentials&audience=x');
     expect(unknown.status).toBe(200);
+  });
+});
+
+describe('Introspection', () => {
+  const introspect = async (by: { clientId: string; clientSecret: string }, token: string) =>
+    postForm<{ active: boolean; sub?: string; token_type?: string }>(app, '/oauth/introspect', {
+      client_id: by.clientId,
+      client_secret: by.clientSecret,
+      token,
+    });
+
+  it('is for agents, of tokens of their own workspace; all others are not active', async () => {
+    const { agent, token } = await startAgent(app, owner, ['items:read']);
+    const { agent: device, tokens } = await devices.connected();
+    const stranger = await startAgent(app, await registerUser(app));
+    const known = await introspect(agent, token);
+    expect(known.headers.get('cache-control')).toBe('no-store');
+    expect(known.body).toMatchObject({ active: true, sub: agent.id, token_type: 'Bearer' });
+    expect((await introspect(agent, tokens.access_token)).body).toMatchObject({
+      active: true,
+      sub: device.id,
+    });
+    expect((await introspect(agent, tokens.refresh_token)).body).toMatchObject({
+      active: true,
+      token_type: 'refresh_token',
+    });
+    for (const none of [stranger.token, owner.token, owner.refreshToken, 'nonsense', `${token}x`])
+      expect((await introspect(agent, none)).body).toEqual({ active: false });
+    await owner.http.post(`/v1/agents/${device.id}/disable`);
+    expect((await introspect(agent, tokens.access_token)).body).toEqual({ active: false });
+    expect((await introspect(agent, tokens.refresh_token)).body).toEqual({ active: false });
+  });
+
+  it('is refused to whoever does not say who it is', async () => {
+    const anonymous = await postForm(app, '/oauth/introspect', { token: 'x' });
+    expect([anonymous.status, anonymous.body.error]).toEqual([401, 'invalid_client']);
+    const { agent } = await startAgent(app, owner);
+    const nothing = await postForm(app, '/oauth/introspect', {
+      client_id: agent.clientId,
+      client_secret: agent.clientSecret,
+    });
+    expect([nothing.status, nothing.body.error]).toEqual([400, 'invalid_request']);
+  });
+});
+
+describe('Revocation', () => {
+  it('is for one’s own tokens', async () => {
+    const [one, other] = [await startAgent(app, owner, ['items:read']), await startAgent(app, owner)];
+    const { status, body } = await postForm(app, '/oauth/revoke', {
+      token: one.token,
+      client_id: other.agent.clientId,
+      client_secret: other.agent.clientSecret,
+    });
+    expect([status, body.error]).toEqual([400, 'unauthorized_client']);
+    expect((await one.http.get('/v1/items')).status).toBe(200);
+    expect((await postForm(app, '/oauth/revoke', { token: one.token })).status).toBe(401);
+  });
+});
+
+describe('The metadata', () => {
+  it('names every endpoint under the public address (RFC 8414)', async () => {
+    const { body, headers } = await http(app).get<Record<string, unknown>>(
+      '/.well-known/oauth-authorization-server',
+    );
+    expect(headers.get('content-type')).toMatch(/^application\/json/);
+    expect(body).toMatchObject({
+      issuer: PUBLIC_URL,
+      token_endpoint: `${PUBLIC_URL}/oauth/token`,
+      jwks_uri: `${PUBLIC_URL}/.well-known/jwks.json`,
+      grant_types_supported: ['client_credentials', 'refresh_token', GRANT],
+    });
+    const endpoints = Object.entries(body).filter(([name]) => /_(endpoint|uri)$/.test(name));
+    for (const [, address] of endpoints) {
+      const path = String(address).slice(PUBLIC_URL.length);
+      const { status } = await http(app).call(path.endsWith('.json') ? 'GET' : 'POST', path);
+      expect([address, status]).toEqual([address, path.endsWith('.json') ? 200 : 400]);
+    }
   });
 });

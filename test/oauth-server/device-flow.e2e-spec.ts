@@ -1,58 +1,27 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import * as client from 'openid-client';
-import { type AgentAnswer, lacksScope, postForm, startAgent, type TokenAnswer } from '../support/agents.js';
+import { lacksScope, postForm, startAgent } from '../support/agents.js';
 import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import { type Codes, DEVICE, Devices } from '../support/devices.js';
 import { http } from '../support/http.js';
 import { addMember, type PageAnswer, type Person, registerUser } from '../support/people.js';
 import { closeSockets, connectAndJoin } from '../support/sockets.js';
 import { until } from '../support/until.js';
 
 const PUBLIC_URL = 'https://atrium.example';
-const DEVICE = 'atrium-device';
-const GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
-
-interface Codes {
-  readonly device_code: string;
-  readonly user_code: string;
-  readonly verification_uri: string;
-  readonly verification_uri_complete: string;
-  readonly expires_in: number;
-  readonly interval: number;
-}
 
 let app: TestApp;
 let second: Instance;
 let owner: Person;
+let devices: Devices;
 beforeAll(async () => {
   app = await startAtrium({ PUBLIC_URL });
   second = await app.startSecondInstance();
   owner = await registerUser(app);
+  devices = new Devices(app, owner);
 });
 afterEach(closeSockets);
 afterAll(() => app.stop());
-
-const begin = async (form: Readonly<Record<string, string>> = {}): Promise<Codes> =>
-  (await postForm<Codes>(app, '/oauth/device_authorization', { client_id: DEVICE, ...form })).body;
-const poll = ({ device_code }: Codes, at: { url: string } = app) =>
-  postForm(at, '/oauth/token', { grant_type: GRANT, client_id: DEVICE, device_code });
-const approve = ({ user_code }: Codes, body: object = {}, by = owner) =>
-  by.http.post<AgentAnswer>(`/v1/devices/${user_code}/approve`, body);
-const refresh = (refresh_token: string, more: Readonly<Record<string, string>> = {}) =>
-  postForm(app, '/oauth/token', { grant_type: 'refresh_token', client_id: DEVICE, refresh_token, ...more });
-/** As if the device had waited. */
-const wait = (codes: Codes) =>
-  app.sql(`UPDATE device_authorizations SET polled_at = now() - interval '1 minute' WHERE user_code = $1`, [
-    codes.user_code.replace('-', ''),
-  ]);
-
-async function connected(
-  scope = 'items:read',
-): Promise<{ agent: AgentAnswer; tokens: TokenAnswer & { refresh_token: string } }> {
-  const codes = await begin({ scope });
-  const { body: agent } = await approve(codes);
-  const { body } = await poll(codes);
-  return { agent, tokens: { ...body, refresh_token: body.refresh_token ?? '' } };
-}
 
 describe('A device', () => {
   it('is given codes, and becomes an agent once a person has approved them, with what it asked for', async () => {
@@ -71,7 +40,7 @@ describe('A device', () => {
       expires_in: 600,
       interval: 5,
     });
-    expect((await poll(codes)).body.error).toBe('authorization_pending');
+    expect((await devices.poll(codes)).body.error).toBe('authorization_pending');
     const typed = codes.user_code.toLowerCase().replace('-', ' ');
     const seen = await owner.http.get(`/v1/devices/${encodeURIComponent(typed)}`);
     expect(seen.body).toMatchObject({
@@ -80,7 +49,7 @@ describe('A device', () => {
       kind: 'camera',
       scopes: ['items:read', 'rooms:read'],
     });
-    const approved = await approve(codes);
+    const approved = await devices.approve(codes);
     expect(approved.status).toBe(200);
     expect(approved.body).toMatchObject({
       workspaceId: owner.workspaceId,
@@ -89,7 +58,7 @@ describe('A device', () => {
       scopes: ['items:read', 'rooms:read'],
       createdBy: owner.user.id,
     });
-    const tokens = await poll(codes, second);
+    const tokens = await devices.poll(codes, second);
     expect(tokens.body).toMatchObject({
       token_type: 'Bearer',
       expires_in: 900,
@@ -101,7 +70,10 @@ describe('A device', () => {
       `/v1/agents/${approved.body.id}/secrets`,
     );
     expect(credentials.data.map(({ kind }) => kind)).toEqual(['device']);
-    expect([(await poll(codes)).body.error, (await approve(codes)).status]).toEqual(['invalid_grant', 404]);
+    expect([(await devices.poll(codes)).body.error, (await devices.approve(codes)).status]).toEqual([
+      'invalid_grant',
+      404,
+    ]);
   });
 
   it('comes to an unmodified openid-client by discovery', async () => {
@@ -112,7 +84,7 @@ describe('A device', () => {
     });
     const codes = await client.initiateDeviceAuthorization(config, { scope: 'items:read' });
     const answered = { ...codes, interval: 1 };
-    await approve(codes as Codes);
+    await devices.approve(codes as Codes);
     const tokens = await client.pollDeviceAuthorizationGrant(config, answered);
     const next = await client.refreshTokenGrant(config, tokens.refresh_token ?? '');
     expect(next.scope).toBe('items:read');
@@ -137,37 +109,39 @@ describe('A device', () => {
   });
 
   it('is told to slow down, that it was refused, and that it came too late', async () => {
-    const impatient = await begin();
-    expect((await poll(impatient)).body.error).toBe('authorization_pending');
-    expect((await poll(impatient)).body.error).toBe('slow_down');
-    expect((await poll(impatient)).body.error).toBe('slow_down');
+    const impatient = await devices.begin();
+    expect((await devices.poll(impatient)).body.error).toBe('authorization_pending');
+    expect((await devices.poll(impatient)).body.error).toBe('slow_down');
+    expect((await devices.poll(impatient)).body.error).toBe('slow_down');
     const [{ interval_seconds }] = await app.sql<{ interval_seconds: number }>(
       `SELECT interval_seconds FROM device_authorizations WHERE user_code = $1`,
       [impatient.user_code.replace('-', '')],
     );
     expect(interval_seconds).toBe(15);
-    await wait(impatient);
-    const patient = await poll(impatient);
+    await devices.wait(impatient);
+    const patient = await devices.poll(impatient);
     expect([patient.status, patient.body.error]).toEqual([400, 'authorization_pending']);
 
-    const denied = await begin();
+    const denied = await devices.begin();
     expect((await owner.http.post(`/v1/devices/${denied.user_code}/deny`)).status).toBe(204);
-    expect((await poll(denied)).body.error).toBe('access_denied');
-    expect((await approve(denied)).status).toBe(404);
+    expect((await devices.poll(denied)).body.error).toBe('access_denied');
+    expect((await devices.approve(denied)).status).toBe(404);
 
-    const late = await begin();
+    const late = await devices.begin();
     await app.sql(`UPDATE device_authorizations SET expires_at = now() WHERE user_code = $1`, [
       late.user_code.replace('-', ''),
     ]);
-    expect((await approve(late)).status).toBe(404);
-    expect((await poll(late)).body.error).toBe('expired_token');
-    expect((await poll({ ...late, device_code: 'nonsense' })).body.error).toBe('invalid_grant');
+    expect((await devices.approve(late)).status).toBe(404);
+    expect((await devices.poll(late)).body.error).toBe('expired_token');
+    expect((await devices.poll({ ...late, device_code: 'nonsense' })).body.error).toBe('invalid_grant');
   });
 
   it('is given its tokens once, however many ask at the same time', async () => {
-    const codes = await begin();
-    await approve(codes);
-    const answers = await Promise.all(Array.from({ length: 6 }, (_, n) => poll(codes, n % 2 ? app : second)));
+    const codes = await devices.begin();
+    await devices.approve(codes);
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, (_, n) => devices.poll(codes, n % 2 ? app : second)),
+    );
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
   });
 
@@ -195,9 +169,9 @@ describe('Who approves a device', () => {
     const { workspaceId } = owner;
     await addMember(app, workspaceId, member, 'member');
     await addMember(app, workspaceId, admin, 'admin');
-    const codes = await begin({ scope: 'items:write' });
-    expect((await approve(codes, { workspaceId }, member)).status).toBe(403);
-    expect((await approve(codes, { workspaceId }, await registerUser(app))).status).toBe(404);
+    const codes = await devices.begin({ scope: 'items:write' });
+    expect((await devices.approve(codes, { workspaceId }, member)).status).toBe(403);
+    expect((await devices.approve(codes, { workspaceId }, await registerUser(app))).status).toBe(404);
     expect((await http(app).post(`/v1/devices/${codes.user_code}/approve`)).status).toBe(401);
     const robot = await startAgent(app, owner, ['credentials']);
     expect(lacksScope(await robot.http.post(`/v1/devices/${codes.user_code}/approve`))).toBe(true);
@@ -207,25 +181,25 @@ describe('Who approves a device', () => {
       labels: { region: 'eu' },
       scopes: ['items:write:type=task'],
     };
-    const { status, body } = await approve(codes, chosen, admin);
+    const { status, body } = await devices.approve(codes, chosen, admin);
     expect([status, body.name, body.labels, body.scopes]).toEqual([
       200,
       'Renamed',
       chosen.labels,
       chosen.scopes,
     ]);
-    expect((await poll(codes)).body.scope).toBe('items:write:type=task');
+    expect((await devices.poll(codes)).body.scope).toBe('items:write:type=task');
   });
 
   it('has to wait after too many wrong codes, whatever the next one is', async () => {
     const guesser = await registerUser(app);
-    const codes = await begin();
+    const codes = await devices.begin();
     let [status, guesses] = [404, 0];
     while (status === 404 && guesses++ < 20)
       ({ status } = await guesser.http.get(`/v1/devices/BBBB-${'BCDFGHJKLMNPQRSTVWXZ'[guesses]}BBB`));
     expect([status, guesses < 10]).toEqual([429, true]);
-    expect((await approve(codes, {}, guesser)).status).toBe(429);
-    expect((await approve(codes)).status).toBe(200);
+    expect((await devices.approve(codes, {}, guesser)).status).toBe(429);
+    expect((await devices.approve(codes)).status).toBe(200);
   });
 
   it('does so on a page that no other site can frame, and that sends nothing anywhere else', async () => {
@@ -250,33 +224,33 @@ describe('Who approves a device', () => {
 
 describe('The refresh token of a device', () => {
   it('trades once for the next; the same again at once gives the same, for what may have been lost', async () => {
-    const { tokens, agent } = await connected();
-    const { status, body } = await refresh(tokens.refresh_token);
+    const { tokens, agent } = await devices.connected();
+    const { status, body } = await devices.refresh(tokens.refresh_token);
     expect([status, body.scope]).toEqual([200, 'items:read']);
     expect(body.refresh_token).not.toBe(tokens.refresh_token);
-    expect((await refresh(tokens.refresh_token)).body.refresh_token).toBe(body.refresh_token);
+    expect((await devices.refresh(tokens.refresh_token)).body.refresh_token).toBe(body.refresh_token);
     expect((await http(app, body.access_token).get(`/v1/agents/${agent.id}`)).status).toBe(200);
-    const refused = await refresh(body.refresh_token ?? '', { scope: 'items:write' });
+    const refused = await devices.refresh(body.refresh_token ?? '', { scope: 'items:write' });
     expect([refused.status, refused.body.error]).toEqual([400, 'invalid_scope']);
-    expect((await refresh(body.refresh_token ?? '')).status).toBe(200);
+    expect((await devices.refresh(body.refresh_token ?? '')).status).toBe(200);
   });
 
   it('ends everything when a copy of a used one comes back, although that call fails', async () => {
-    const { tokens, agent } = await connected();
-    const { body } = await refresh(tokens.refresh_token);
+    const { tokens, agent } = await devices.connected();
+    const { body } = await devices.refresh(tokens.refresh_token);
     const socket = await connectAndJoin(second, body.access_token, `agents/${agent.id}`);
     await app.sql(`UPDATE agent_credentials SET rotated_at = now() - interval '1 hour' WHERE agent_id = $1`, [
       agent.id,
     ]);
-    const copied = await refresh(tokens.refresh_token);
+    const copied = await devices.refresh(tokens.refresh_token);
     expect([copied.status, copied.body.error]).toEqual([400, 'invalid_grant']);
-    expect((await refresh(body.refresh_token ?? '')).body.error).toBe('invalid_grant');
+    expect((await devices.refresh(body.refresh_token ?? '')).body.error).toBe('invalid_grant');
     expect((await http(app, body.access_token).get(`/v1/agents/${agent.id}`)).status).toBe(401);
     expect((await socket.closed).code).toBe(4003);
   });
 
   it('is worth nothing to others, by other ways, without its client, or once the agent is disabled', async () => {
-    const { tokens, agent } = await connected();
+    const { tokens, agent } = await devices.connected();
     const asUser = await http(app).post('/v1/auth/refresh', { refreshToken: tokens.refresh_token });
     expect(asUser.status).toBe(401);
     const other = await postForm(app, '/oauth/token', {
@@ -284,54 +258,12 @@ describe('The refresh token of a device', () => {
       refresh_token: tokens.refresh_token,
     });
     expect([other.status, other.body.error]).toEqual([401, 'invalid_client']);
-    expect((await refresh(owner.refreshToken)).body.error).toBe('invalid_grant');
-    expect((await refresh('atr_nonsense')).body.error).toBe('invalid_grant');
+    expect((await devices.refresh(owner.refreshToken)).body.error).toBe('invalid_grant');
+    expect((await devices.refresh('atr_nonsense')).body.error).toBe('invalid_grant');
     await owner.http.post(`/v1/agents/${agent.id}/disable`);
-    expect((await refresh(tokens.refresh_token)).body.error).toBe('invalid_grant');
+    expect((await devices.refresh(tokens.refresh_token)).body.error).toBe('invalid_grant');
     await owner.http.post(`/v1/agents/${agent.id}/enable`);
-    expect((await refresh(tokens.refresh_token)).status).toBe(200);
-  });
-});
-
-describe('Introspection', () => {
-  const introspect = async (by: { clientId: string; clientSecret: string }, token: string) =>
-    postForm<{ active: boolean; sub?: string; token_type?: string }>(app, '/oauth/introspect', {
-      client_id: by.clientId,
-      client_secret: by.clientSecret,
-      token,
-    });
-
-  it('is for agents, of tokens of their own workspace; all others are not active', async () => {
-    const { agent, token } = await startAgent(app, owner, ['items:read']);
-    const { agent: device, tokens } = await connected();
-    const stranger = await startAgent(app, await registerUser(app));
-    const known = await introspect(agent, token);
-    expect(known.headers.get('cache-control')).toBe('no-store');
-    expect(known.body).toMatchObject({ active: true, sub: agent.id, token_type: 'Bearer' });
-    expect((await introspect(agent, tokens.access_token)).body).toMatchObject({
-      active: true,
-      sub: device.id,
-    });
-    expect((await introspect(agent, tokens.refresh_token)).body).toMatchObject({
-      active: true,
-      token_type: 'refresh_token',
-    });
-    for (const none of [stranger.token, owner.token, owner.refreshToken, 'nonsense', `${token}x`])
-      expect((await introspect(agent, none)).body).toEqual({ active: false });
-    await owner.http.post(`/v1/agents/${device.id}/disable`);
-    expect((await introspect(agent, tokens.access_token)).body).toEqual({ active: false });
-    expect((await introspect(agent, tokens.refresh_token)).body).toEqual({ active: false });
-  });
-
-  it('is refused to whoever does not say who it is', async () => {
-    const anonymous = await postForm(app, '/oauth/introspect', { token: 'x' });
-    expect([anonymous.status, anonymous.body.error]).toEqual([401, 'invalid_client']);
-    const { agent } = await startAgent(app, owner);
-    const nothing = await postForm(app, '/oauth/introspect', {
-      client_id: agent.clientId,
-      client_secret: agent.clientSecret,
-    });
-    expect([nothing.status, nothing.body.error]).toEqual([400, 'invalid_request']);
+    expect((await devices.refresh(tokens.refresh_token)).status).toBe(200);
   });
 });
 
@@ -357,47 +289,14 @@ describe('Revocation', () => {
     expect((await postForm(app, '/oauth/revoke', { token: 'nonsense', ...credentials })).status).toBe(200);
   });
 
-  it('is for one’s own tokens', async () => {
-    const [one, other] = [await startAgent(app, owner, ['items:read']), await startAgent(app, owner)];
-    const { status, body } = await postForm(app, '/oauth/revoke', {
-      token: one.token,
-      client_id: other.agent.clientId,
-      client_secret: other.agent.clientSecret,
-    });
-    expect([status, body.error]).toEqual([400, 'unauthorized_client']);
-    expect((await one.http.get('/v1/items')).status).toBe(200);
-    expect((await postForm(app, '/oauth/revoke', { token: one.token })).status).toBe(401);
-  });
-
   it('of a device’s refresh token ends all that it gave', async () => {
-    const { tokens, agent } = await connected();
+    const { tokens, agent } = await devices.connected();
     const { status } = await postForm(app, '/oauth/revoke', {
       client_id: DEVICE,
       token: tokens.refresh_token,
     });
     expect(status).toBe(200);
     expect((await http(app, tokens.access_token).get(`/v1/agents/${agent.id}`)).status).toBe(401);
-    expect((await refresh(tokens.refresh_token)).body.error).toBe('invalid_grant');
-  });
-});
-
-describe('The metadata', () => {
-  it('names every endpoint under the public address (RFC 8414)', async () => {
-    const { body, headers } = await http(app).get<Record<string, unknown>>(
-      '/.well-known/oauth-authorization-server',
-    );
-    expect(headers.get('content-type')).toMatch(/^application\/json/);
-    expect(body).toMatchObject({
-      issuer: PUBLIC_URL,
-      token_endpoint: `${PUBLIC_URL}/oauth/token`,
-      jwks_uri: `${PUBLIC_URL}/.well-known/jwks.json`,
-      grant_types_supported: ['client_credentials', 'refresh_token', GRANT],
-    });
-    const endpoints = Object.entries(body).filter(([name]) => /_(endpoint|uri)$/.test(name));
-    for (const [, address] of endpoints) {
-      const path = String(address).slice(PUBLIC_URL.length);
-      const { status } = await http(app).call(path.endsWith('.json') ? 'GET' : 'POST', path);
-      expect([address, status]).toEqual([address, path.endsWith('.json') ? 200 : 400]);
-    }
+    expect((await devices.refresh(tokens.refresh_token)).body.error).toBe('invalid_grant');
   });
 });

@@ -1,15 +1,13 @@
-import type { ServerResponse } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { type EventStream } from '../../src/rooms/event-stream.js';
-import { EventStreams } from '../../src/rooms/event-streams.js';
 import { type Instance, startAtrium, type TestApp } from '../support/app.js';
 import { Browser } from '../support/browser.js';
 import {
+  bearer,
   closeStreams,
   follow,
   openStream,
-  type RawStream,
   type StreamClient,
+  streamsOf,
 } from '../support/event-streams.js';
 import { http } from '../support/http.js';
 import { addMember, createItem, PASSWORD, type Person, registerUser } from '../support/people.js';
@@ -37,11 +35,8 @@ afterEach(() => {
 });
 afterAll(() => app.stop());
 
-const bearer = ({ token }: Person) => ({ Authorization: `Bearer ${token}` });
 const seqs = ({ events }: StreamClient) => events.map(({ cursor }) => seqOf(cursor));
 const upTo = (count: number) => Array.from({ length: count }, (_, n) => n + 1);
-const streamsOf = ({ nest }: Instance) =>
-  nest.get<EventStreams, { open: Set<EventStream> }>(EventStreams).open;
 
 describe('An event stream', () => {
   it('is text/event-stream that nothing on the way keeps or collects, and begins at once', async () => {
@@ -281,75 +276,5 @@ describe('One principal', () => {
     const eve = await registerUser(app);
     for (const _ of upTo(5)) expect((await eve.http.get(path)).status).toBe(404);
     await follow(app, eve.token, `workspaces/${eve.workspaceId}`);
-  });
-});
-
-describe('A reader that stops reading', () => {
-  const BOUND = 65_536;
-  const FRAME = 50_000;
-  const COUNT = 240;
-  let small: Instance;
-  beforeAll(async () => {
-    small = await app.startSecondInstance({
-      SOCKET_BUFFER_LIMIT_BYTES: String(BOUND),
-      SOCKET_HEARTBEAT_MS: '1000',
-    });
-  });
-
-  /** More than the kernel takes for somebody who does not read. */
-  const fill = () =>
-    app.sql(
-      `WITH stream AS (UPDATE streams SET head = head + $2 WHERE id = $1 RETURNING id, head - $2 AS base)
-      INSERT INTO events (stream_id, seq, id, type, subject, principal_id, data)
-      SELECT id, base + n, gen_random_uuid(), 'note', 'workspaces/' || id, $1, to_jsonb(repeat('x', $3))
-      FROM stream, generate_series(1, $2) n`,
-      [ada.workspaceId, COUNT, FRAME],
-    );
-  /** A stream that is not read, and the most that ever waited for it. */
-  async function stall(): Promise<{ stalled: RawStream; server: EventStream; watched: { most: number } }> {
-    const stalled = await openStream(small, { room }, bearer(ada));
-    stalled.response.pause();
-    const server = [...streamsOf(small)].at(-1)!;
-    const { response } = server as unknown as { response: ServerResponse };
-    const watched = { most: 0 };
-    const write = response.write.bind(response) as (bytes: Buffer, done?: () => void) => boolean;
-    jest.spyOn(response, 'write').mockImplementation(((bytes: Buffer, done?: () => void) => {
-      const answer = write(bytes, done);
-      watched.most = Math.max(watched.most, response.writableLength);
-      return answer;
-    }) as typeof response.write);
-    return { stalled, server, watched };
-  }
-
-  it('never has more waiting than its bound; its neighbours hear everything, and so does it in the end', async () => {
-    const { stalled, server, watched } = await stall();
-    const neighbour = await follow(small, ada.token, room);
-    await fill();
-    await neighbour.received('event', COUNT);
-    expect(server.isLagging).toBe(true);
-    stalled.response.resume();
-    const ids = () =>
-      [...stalled.text.matchAll(/^id: .*-(\d+)\nevent: event$/gm)].map(([, seq]) => Number(seq));
-    await until('everything', () => ids().length === COUNT);
-    expect(ids()).toEqual(upTo(COUNT));
-    expect(watched.most).toBeGreaterThan(0);
-    expect(watched.most).toBeLessThan(BOUND / 2 + FRAME + 2_000);
-    await createItem(ada);
-    await until('what is new', () => ids().length === COUNT + 1);
-  });
-
-  it('for twenty seconds is ended with 4200, told so if it still reads, and cut off if not', async () => {
-    const [{ stalled, server }, dead] = [await stall(), await stall()];
-    await fill();
-    await until('lagging', () => server.isLagging && dead.server.isLagging);
-    const real = performance.now.bind(performance);
-    jest.spyOn(performance, 'now').mockImplementation(() => real() + 20_001);
-    await until('given up', () => !server.isOpen && !dead.server.isOpen);
-    stalled.response.resume();
-    await until('ended', () => stalled.ended);
-    expect(stalled.text).toMatch(
-      /event: close\ndata: \{"code":4200,"reason":"resume from the cursor"\}\n\n$/,
-    );
-    await until('cut off', () => streamsOf(small).size === 0);
   });
 });

@@ -1,10 +1,20 @@
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Streams } from '../../src/events/streams.js';
 import type { Connection } from '../../src/rooms/connection.js';
 import { Connections } from '../../src/rooms/connections.js';
+import type { EventStream } from '../../src/rooms/event-stream.js';
 import { type Instance, startAtrium, type TestApp } from '../support/app.js';
-import { type Person, registerUser } from '../support/people.js';
+import {
+  bearer,
+  closeStreams,
+  follow,
+  openStream,
+  type RawStream,
+  streamsOf,
+} from '../support/event-streams.js';
+import { createItem, type Person, registerUser } from '../support/people.js';
 import { closeSockets, connect, connectAndJoin, seqOf, type SocketClient } from '../support/sockets.js';
 import { until } from '../support/until.js';
 
@@ -21,6 +31,7 @@ beforeAll(async () => {
   app = await startAtrium({ SOCKET_FRAME_RATE: '100000', SOCKET_BUFFER_LIMIT_BYTES: String(LARGE) });
   small = await app.startSecondInstance({ SOCKET_BUFFER_LIMIT_BYTES: String(SMALL) });
 });
+afterEach(closeStreams);
 afterEach(closeSockets);
 afterEach(() => {
   jest.restoreAllMocks();
@@ -212,5 +223,65 @@ describe('A page of a stream', () => {
       seen.push(...page.map(({ seq }) => seq));
     }
     expect(seen).toEqual(Array.from({ length: 200 }, (_, n) => n + 1));
+  });
+});
+
+describe('A reader of an event stream', () => {
+  let ada: Person;
+  let room: string;
+  beforeEach(async () => void ({ ada, room } = await someone()));
+  let beating: Instance;
+  beforeAll(async () => {
+    beating = await app.startSecondInstance({
+      SOCKET_BUFFER_LIMIT_BYTES: String(SMALL),
+      SOCKET_HEARTBEAT_MS: '1000',
+    });
+  });
+
+  /** A stream that is not read, and the most that ever waited for it. */
+  async function stall(): Promise<{ stalled: RawStream; server: EventStream; watched: { most: number } }> {
+    const stalled = await openStream(beating, { room }, bearer(ada));
+    stalled.response.pause();
+    const server = [...streamsOf(beating)].at(-1)!;
+    const { response } = server as unknown as { response: ServerResponse };
+    const watched = { most: 0 };
+    const write = response.write.bind(response) as (bytes: Buffer, done?: () => void) => boolean;
+    jest.spyOn(response, 'write').mockImplementation(((bytes: Buffer, done?: () => void) => {
+      const answer = write(bytes, done);
+      watched.most = Math.max(watched.most, response.writableLength);
+      return answer;
+    }) as typeof response.write);
+    return { stalled, server, watched };
+  }
+
+  it('never has more waiting than its bound; its neighbours hear everything, and so does it in the end', async () => {
+    const { stalled, server, watched } = await stall();
+    const neighbour = await follow(beating, ada.token, room);
+    await fill(ada);
+    await neighbour.received('event', COUNT);
+    expect(server.isLagging).toBe(true);
+    stalled.response.resume();
+    const ids = () =>
+      [...stalled.text.matchAll(/^id: .*-(\d+)\nevent: event$/gm)].map(([, seq]) => Number(seq));
+    await until('everything', () => ids().length === COUNT);
+    expect(ids()).toEqual(all);
+    expect(watched.most).toBeGreaterThan(0);
+    expect(watched.most).toBeLessThan(SMALL / 2 + FRAME + 2_000);
+    await createItem(ada);
+    await until('what is new', () => ids().length === COUNT + 1);
+  });
+
+  it('for twenty seconds is ended with 4200, told so if it still reads, and cut off if not', async () => {
+    const [{ stalled, server }, dead] = [await stall(), await stall()];
+    await fill(ada);
+    await until('lagging', () => server.isLagging && dead.server.isLagging);
+    letPass(20_001);
+    await until('given up', () => !server.isOpen && !dead.server.isOpen);
+    stalled.response.resume();
+    await until('ended', () => stalled.ended);
+    expect(stalled.text).toMatch(
+      /event: close\ndata: \{"code":4200,"reason":"resume from the cursor"\}\n\n$/,
+    );
+    await until('cut off', () => streamsOf(beating).size === 0);
   });
 });

@@ -1,4 +1,5 @@
-import type { Person } from './people.js';
+import type { TestApp } from './app.js';
+import type { PageAnswer, Person } from './people.js';
 
 /** What the routes of rooms answer. */
 export interface RoomAnswer {
@@ -48,3 +49,19 @@ export async function addToRoom(
   if (status !== 201) throw new Error(`add answered ${status}: ${text}`);
   return body;
 }
+
+export const roomPath = ({ id }: RoomAnswer): string => `/v1/rooms/${id}`;
+export const memberPath = (of: RoomAnswer, { user }: Person): string => `${roomPath(of)}/members/${user.id}`;
+
+/** Who has which role in a room, as somebody sees it who is in it. */
+export async function rolesOf(person: Person, of: RoomAnswer): Promise<Record<string, string>> {
+  const { body } = await person.http.get<PageAnswer<RoomMemberAnswer>>(`${roomPath(of)}/members`);
+  return Object.fromEntries(body.data.map(({ principalId, role }) => [principalId, role]));
+}
+
+/** What was told of a room, oldest first. */
+export const eventsOf = (app: TestApp, of: RoomAnswer) =>
+  app.sql<{ type: string; data: Record<string, unknown> }>(
+    'SELECT type, data FROM events WHERE subject = $1 ORDER BY seq',
+    [`rooms/${of.id}`],
+  );

@@ -1,5 +1,8 @@
 import { get, type IncomingMessage } from 'node:http';
 import { EventSource } from 'eventsource';
+import type { EventStream } from '../../src/rooms/event-stream.js';
+import { EventStreams } from '../../src/rooms/event-streams.js';
+import type { Instance } from './app.js';
 import type { RoomEvent } from './sockets.js';
 import { until } from './until.js';
 
@@ -129,3 +132,11 @@ export function closeStreams(): void {
   for (const client of open) client.close();
   open.clear();
 }
+
+export const bearer = ({ token }: { readonly token: string }): { Authorization: string } => ({
+  Authorization: `Bearer ${token}`,
+});
+
+/** The other ends of the streams that an instance has open. */
+export const streamsOf = ({ nest }: Instance): Set<EventStream> =>
+  nest.get<EventStreams, { open: Set<EventStream> }>(EventStreams).open;

@@ -151,6 +151,19 @@ export class OtlpReceiver {
     return this.spans.filter((span) => span.traceId === traceId);
   }
 
+  /** The spans of a trace, once those are here that fit. */
+  traceWith(
+    traceId: string,
+    what: string,
+    ...wanted: ((span: ReceivedSpan) => boolean)[]
+  ): Promise<{ spans: ReceivedSpan[]; found: (ReceivedSpan | undefined)[] }> {
+    return until(`a trace with ${what}`, () => {
+      const spans = this.of(traceId);
+      const found = wanted.map((fits) => spans.find(fits));
+      return found.every((span) => span !== undefined) && { spans, found };
+    });
+  }
+
   async stop(): Promise<void> {
     const closed = once(this.server, 'close');
     this.server.close();

@@ -1,26 +1,14 @@
-import { randomBytes, randomUUID } from 'node:crypto';
-import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { Client } from 'pg';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { http } from '../support/http.js';
 import { logged, logLines } from '../support/log-lines.js';
-import { compiledPath, root } from '../support/native/paths.mjs';
 import { OtlpReceiver, type ReceivedSpan } from '../support/otlp.js';
 import { createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
-import { type AtriumProcess, spawnAtrium } from '../support/process.js';
+import { type AtriumProcess } from '../support/process.js';
 import { closeSockets, type CloudEvent, connectAndJoin } from '../support/sockets.js';
 import { until } from '../support/until.js';
-import { testVariables } from '../support/variables.js';
-
-const SECRET = 'planted-in-a-header-of-the-receiver';
-
-const FAULT = 'planted-fault';
-const FAULTS = `
-  CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF row_to_json(NEW)::text LIKE '%${FAULT}%' THEN RAISE EXCEPTION '${FAULT}'; END IF; RETURN NEW; END $$;
-  CREATE TRIGGER fault BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION fault();
-  CREATE TRIGGER fault BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION fault()`;
+import { FAULT, hearsOthers, named, type Path, place, SECRET, startTraced } from './traced-instances.js';
 
 let receiver: OtlpReceiver;
 let database: TestDatabase;
@@ -31,23 +19,7 @@ let ada: Person;
 let room: string;
 beforeAll(async () => {
   [receiver, database] = [await OtlpReceiver.start(), await createTestDatabase()];
-  const client = new Client({ connectionString: database.url });
-  await client.connect();
-  await client.query(FAULTS);
-  await client.end();
-  const variables = {
-    ...testVariables(database.url),
-    LOG_LEVEL: 'log',
-    MANAGEMENT_PORT: '0',
-    DRAIN_TIMEOUT_MS: '1000',
-    OTEL_EXPORTER_OTLP_ENDPOINT: `${receiver.url}/`,
-    OTEL_EXPORTER_OTLP_TIMEOUT: '60000',
-    OTEL_EXPORTER_OTLP_HEADERS: `x-key=${SECRET}%21`,
-    OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=staging',
-    OTEL_SERVICE_NAME: 'the service under test',
-  };
-  const main = compiledPath(join(root, 'src/main.ts'));
-  processes = await Promise.all([spawnAtrium(variables, main), spawnAtrium(variables, main)]);
+  processes = await startTraced(database, receiver);
   const urls = await Promise.all(processes.map((atrium) => atrium.url()));
   [here, there] = urls.map((url) => ({ url })) as [{ url: string }, { url: string }];
   ada = await registerUser(here);
@@ -60,31 +32,6 @@ afterAll(async () => {
   await receiver?.stop();
   await database?.drop();
 });
-
-async function hearsOthers(atrium: AtriumProcess): Promise<void> {
-  const { msg } = await logged(atrium, 'the management port', ({ module }) => module === 'Management');
-  const url = `http://${msg.replace('Management at ', '')}`;
-  await until('the instances know of each other', async () => {
-    const { text } = await http({ url }).get('/metrics');
-    return /^atrium_bus_peers 1$/m.test(text);
-  });
-}
-
-/** A caller's place in a trace of its own. */
-const place = (flags = '01') => {
-  const [traceId, spanId] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
-  return { traceId, spanId, traceparent: `00-${traceId}-${spanId}-${flags}` };
-};
-
-/** The spans of a trace, once those are here that fit. */
-const traceWith = (traceId: string, what: string, ...wanted: ((span: ReceivedSpan) => boolean)[]) =>
-  until(`a trace with ${what}`, () => {
-    const spans = receiver.of(traceId);
-    const found = wanted.map((fits) => spans.find(fits));
-    return found.every((span) => span !== undefined) && { spans, found: found };
-  });
-type Path = [ReceivedSpan, ReceivedSpan, ReceivedSpan, ...ReceivedSpan[]];
-const named = (name: string) => (span: ReceivedSpan) => span.name === name;
 
 describe('One trace', () => {
   it('shows a write from the request to its statement and to its deliveries, at every instance', async () => {
@@ -99,7 +46,7 @@ describe('One trace', () => {
       { headers: { traceparent: caller.traceparent } },
     );
     const delivered = (span: ReceivedSpan) => span.name === 'deliver';
-    const { found } = await traceWith(
+    const { found } = await receiver.traceWith(
       caller.traceId,
       'its deliveries',
       named('POST /v1/items'),
@@ -168,7 +115,7 @@ describe('One trace', () => {
   it('goes on where the caller says that it is (W3C), with its tracestate; a place that is none is left out', async () => {
     const { traceId, spanId, traceparent } = place('00');
     await ada.http.get('/v1/me', { headers: { traceparent, tracestate: 'vendor=1,other=2' } });
-    const { found } = await traceWith(traceId, 'the request', named('GET /v1/me'));
+    const { found } = await receiver.traceWith(traceId, 'the request', named('GET /v1/me'));
     expect(found[0]).toMatchObject({ parentSpanId: spanId, traceState: 'vendor=1,other=2' });
     const requestId = randomUUID();
     await ada.http.get('/v1/me', {
@@ -186,7 +133,7 @@ describe('One trace', () => {
     const operations = [{ op: 'create', item: { title: 'planted-title', type: 'traced', data: {} } }];
     const { status } = await ada.http.post('/v1/items/batch', { operations }, { headers: { traceparent } });
     expect(status).toBe(200);
-    const { spans, found } = await traceWith(
+    const { spans, found } = await receiver.traceWith(
       traceId,
       'all',
       named('POST /v1/items/batch'),
@@ -205,7 +152,7 @@ describe('One trace', () => {
     const item = { title: FAULT, type: 'traced', data: {} };
     const { status } = await ada.http.post('/v1/items', item, { headers: { traceparent } });
     expect(status).toBe(500);
-    const { found } = await traceWith(traceId, 'it', named('POST /v1/items'), named('items.create'));
+    const { found } = await receiver.traceWith(traceId, 'it', named('POST /v1/items'), named('items.create'));
     const [request, statement] = found as [ReceivedSpan, ReceivedSpan];
     expect([request.status, request.attributes['error.type']]).toEqual([2, '500']);
     expect([statement.status, statement.attributes['error.type']]).toEqual([2, 'P0001']);
@@ -258,7 +205,7 @@ describe('A job', () => {
       headers: { 'Content-Type': 'application/x-ndjson', traceparent },
     });
     expect(status).toBe(202);
-    const { spans, found } = await traceWith(
+    const { spans, found } = await receiver.traceWith(
       traceId,
       'the job',
       named('POST /v1/items/import'),
@@ -280,7 +227,7 @@ describe('A socket', () => {
     socket.raw(JSON.stringify({ event: 'publish', data, id: 99, traceparent }));
     expect((await socket.reply(99)).event).toBe('published');
     await heard.received(room, 1);
-    const { found } = await traceWith(
+    const { found } = await receiver.traceWith(
       traceId,
       'both deliveries',
       named('frame publish'),
