@@ -3,7 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { ClientInfo } from '../common/client-info.js';
 import { newId } from '../common/identifiers.js';
-import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor } from '../common/pagination.js';
+import { decodePageCursor, DEFAULT_LIMIT, pageOf } from '../common/pagination.js';
 import { Representation } from '../common/representation.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
@@ -167,11 +167,9 @@ export class AgentsService implements OnModuleInit {
     const [first] = rows;
     if (!first) throw new WorkspaceNotFound();
     const found = (first.id as string | null) === null ? [] : rows;
-    const data = found.slice(0, limit).map(toAgentResponse);
-    const last = data.at(-1);
-    const nextCursor = found.length > limit && last ? encodePageCursor(last.id) : null;
+    const page = pageOf(found, limit, toAgentResponse, ({ id }) => id);
     const cursor = formatCursor(this.epoch.current, Number(first.head));
-    return Representation.of({ data, nextCursor }, { cursor });
+    return Representation.of(page, { cursor });
   }
 }
 

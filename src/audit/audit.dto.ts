@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { encodePageCursor } from '../common/pagination.js';
+import { pageOf } from '../common/pagination.js';
 import { rfc3339 } from '../common/rfc3339.js';
 
 /** What an entry may tell beside its columns. */
@@ -61,9 +61,7 @@ export interface AuditEntryRow {
 
 /** @param rows one more than `limit` if there is another page */
 export function toAuditEntryList(rows: readonly AuditEntryRow[], limit: number): AuditEntryList {
-  const data = rows.slice(0, limit).map(toAuditEntry);
-  const last = data.at(-1);
-  return { data, nextCursor: rows.length > limit && last ? encodePageCursor(last.id) : null };
+  return pageOf(rows, limit, toAuditEntry, ({ id }) => id);
 }
 
 export function toAuditEntry(row: AuditEntryRow): AuditEntryResponse {

@@ -28,6 +28,22 @@ export function encodePageCursor(id: string): string {
 }
 
 /**
+ * A page of what was found.
+ * @param rows one more than `limit` if there is another page
+ * @param idOf by which the list is ordered
+ */
+export function pageOf<Row, Entry>(
+  rows: readonly Row[],
+  limit: number,
+  show: (row: Row) => Entry,
+  idOf: (entry: Entry) => string,
+): { data: Entry[]; nextCursor: string | null } {
+  const data = rows.slice(0, limit).map(show);
+  const last = data.at(-1);
+  return { data, nextCursor: rows.length > limit && last ? encodePageCursor(idOf(last)) : null };
+}
+
+/**
  * @returns the id that {@link encodePageCursor} was given
  * @throws {ValidationFailed} pointing at `/cursor`
  */

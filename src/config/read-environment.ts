@@ -3,18 +3,10 @@ import { getMetadataStorage, validateSync } from 'class-validator';
 import { ConfigurationError } from './configuration-error.js';
 import { Environment } from './environment.js';
 import { unsafeInProduction } from './production-rules.js';
+import { SECRET_VARIABLES } from './secret-variables.js';
 
 /** Never repeated in a message. */
-const SECRETS = new Set([
-  'TOKEN_SECRET',
-  'FACTOR_SECRET',
-  'DATABASE_URL',
-  'DATABASE_DIRECT_URL',
-  'READ_DATABASE_URL',
-  'REDIS_URL',
-  'SMTP_URL',
-  'OTEL_EXPORTER_OTLP_HEADERS',
-]);
+const SECRETS = new Set<string>(SECRET_VARIABLES);
 
 /** Every property of `Environment`: each has a rule, and those without a default show by nothing else. */
 const NAMES = new Set(

@@ -4,7 +4,7 @@ import { AuditTrail } from '../audit/audit-trail.js';
 import type { ClientInfo } from '../common/client-info.js';
 import type { VersionCondition } from '../common/conditional.js';
 import { newId } from '../common/identifiers.js';
-import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor } from '../common/pagination.js';
+import { decodePageCursor, DEFAULT_LIMIT, pageOf } from '../common/pagination.js';
 import { Representation } from '../common/representation.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
@@ -111,11 +111,9 @@ export class CustomRoomsService implements OnModuleInit {
     const [first] = rows;
     if (!first) throw new WorkspaceNotFound();
     const found = (first.id as string | null) === null ? [] : rows;
-    const data = found.slice(0, limit).map(toRoomResponse);
-    const last = data.at(-1);
-    const nextCursor = found.length > limit && last ? encodePageCursor(last.id) : null;
+    const page = pageOf(found, limit, toRoomResponse, ({ id }) => id);
     const cursor = formatCursor(this.epoch.current, Number(first.head));
-    return Representation.of({ data, nextCursor }, { cursor });
+    return Representation.of(page, { cursor });
   }
 
   /**

@@ -3,7 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { ClientInfo } from '../common/client-info.js';
 import type { VersionCondition } from '../common/conditional.js';
-import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor, type PageQuery } from '../common/pagination.js';
+import { decodePageCursor, DEFAULT_LIMIT, pageOf, type PageQuery } from '../common/pagination.js';
 import { Representation } from '../common/representation.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
@@ -83,9 +83,7 @@ export class RoomMembersService implements OnModuleInit {
     const [first] = rows;
     if (!first) throw new CustomRoomNotFound();
     const found = (first.principal_id as string | null) === null ? [] : rows;
-    const data = found.slice(0, limit).map(toRoomMemberResponse);
-    const last = data.at(-1);
-    return { data, nextCursor: found.length > limit && last ? encodePageCursor(last.principalId) : null };
+    return pageOf(found, limit, toRoomMemberResponse, ({ principalId }) => principalId);
   }
 
   /**

@@ -8,7 +8,7 @@ import { AuditTrail } from '../audit/audit-trail.js';
 import type { Principal } from '../common/access.js';
 import type { ClientInfo } from '../common/client-info.js';
 import { newId } from '../common/identifiers.js';
-import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor, type PageQuery } from '../common/pagination.js';
+import { decodePageCursor, DEFAULT_LIMIT, pageOf, type PageQuery } from '../common/pagination.js';
 import { Unauthenticated } from '../common/problem.js';
 import { AtriumConfig } from '../config/config.js';
 import { isUniqueViolation } from '../database/errors.js';
@@ -139,9 +139,7 @@ export class PasskeysService implements OnModuleInit {
     const limit = query.limit ?? DEFAULT_LIMIT;
     const after = decodePageCursor(query.cursor);
     const rows = await this.statements.run<PasskeyRow>(LIST, [principal.id, after, limit + 1]);
-    const data = rows.slice(0, limit).map(toPasskeyResponse);
-    const last = data.at(-1);
-    return { data, nextCursor: rows.length > limit && last ? encodePageCursor(last.id) : null };
+    return pageOf(rows, limit, toPasskeyResponse, ({ id }) => id);
   }
 
   /** @throws {PasskeyNotFound} */

@@ -6,7 +6,7 @@ import { User } from '../accounts/user.entity.js';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { Principal } from '../common/access.js';
 import type { ClientInfo } from '../common/client-info.js';
-import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor, type PageQuery } from '../common/pagination.js';
+import { decodePageCursor, DEFAULT_LIMIT, pageOf, type PageQuery } from '../common/pagination.js';
 import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
 import { Transactions } from '../database/transactions.js';
 import { type IdentityList, type IdentityRow, toIdentityResponse } from './identities.dto.js';
@@ -46,9 +46,7 @@ export class IdentitiesService implements OnModuleInit {
       decodePageCursor(query.cursor),
       limit + 1,
     ]);
-    const data = rows.slice(0, limit).map(toIdentityResponse);
-    const last = data.at(-1);
-    return { data, nextCursor: rows.length > limit && last ? encodePageCursor(last.id) : null };
+    return pageOf(rows, limit, toIdentityResponse, ({ id }) => id);
   }
 
   /**

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { Principal } from '../common/access.js';
 import type { ClientInfo } from '../common/client-info.js';
-import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor, type PageQuery } from '../common/pagination.js';
+import { decodePageCursor, DEFAULT_LIMIT, pageOf, type PageQuery } from '../common/pagination.js';
 import { Unauthenticated } from '../common/problem.js';
 import { InsufficientScope } from '../common/scopes.js';
 import { AtriumConfig } from '../config/config.js';
@@ -45,9 +45,12 @@ export class MySessionsService {
       limit + 1,
       this.config.sessions.inactivitySeconds,
     ]);
-    const data = rows.slice(0, limit).map((row) => toMySession(row, principal.sessionId));
-    const last = data.at(-1);
-    return { data, nextCursor: rows.length > limit && last ? encodePageCursor(last.id) : null };
+    return pageOf(
+      rows,
+      limit,
+      (row) => toMySession(row, principal.sessionId),
+      ({ id }) => id,
+    );
   }
 
   /**

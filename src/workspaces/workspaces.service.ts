@@ -6,7 +6,7 @@ import type { Principal } from '../common/access.js';
 import type { ClientInfo } from '../common/client-info.js';
 import type { VersionCondition } from '../common/conditional.js';
 import { newId } from '../common/identifiers.js';
-import { decodePageCursor, DEFAULT_LIMIT, encodePageCursor, type PageQuery } from '../common/pagination.js';
+import { decodePageCursor, DEFAULT_LIMIT, pageOf, type PageQuery } from '../common/pagination.js';
 import { Forbidden } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
@@ -103,9 +103,7 @@ export class WorkspacesService implements OnModuleInit {
       decodePageCursor(query.cursor),
       limit + 1,
     ]);
-    const data = rows.slice(0, limit).map(toWorkspaceResponse);
-    const last = data.at(-1);
-    return { data, nextCursor: rows.length > limit && last ? encodePageCursor(last.id) : null };
+    return pageOf(rows, limit, toWorkspaceResponse, ({ id }) => id);
   }
 
   /**

@@ -1,3 +1,5 @@
+import { SECRET_VARIABLES } from '../../config/secret-variables.js';
+
 /** Properties that hold secrets, wherever they stand; names of variables and headers among them. */
 const SECRET_NAMES = [
   'authorization',
@@ -21,14 +23,7 @@ const SECRET_NAMES = [
   'secret',
   'code_verifier',
   'recoveryCode',
-  'TOKEN_SECRET',
-  'FACTOR_SECRET',
-  'DATABASE_URL',
-  'DATABASE_DIRECT_URL',
-  'READ_DATABASE_URL',
-  'REDIS_URL',
-  'SMTP_URL',
-  'OTEL_EXPORTER_OTLP_HEADERS',
+  ...SECRET_VARIABLES,
 ];
 /** How deep the log looks into what is logged. */
 export const DEEPEST = 4;
