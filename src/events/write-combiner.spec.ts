@@ -303,6 +303,34 @@ describe('A write that has a statement of its own for one', () => {
   });
 });
 
+describe('A write that says where its record is', () => {
+  it('is sent by the statement that looks there, unless the batch holds one that does not say so', async () => {
+    const sent: string[] = [];
+    const statements = {
+      async run({ name }: Statement, [json]: readonly unknown[]) {
+        const batch = JSON.parse(json as string) as Numbered[];
+        sent.push(`${name} ${batch.map(({ value }) => value).join(' ')}`);
+        return batch.map((input) => ({ ...input, n: String(input.n) }));
+      },
+    };
+    combiner = new WriteCombiner<Input, Row>(
+      statements as unknown as PipelinedStatements,
+      {
+        statement: STATEMENT,
+        located: {
+          statement: { name: 'test.write_there', text: 'unused' },
+          fits: ({ value }) => value < 100,
+        },
+      },
+      () => undefined,
+    );
+    await Promise.all(writes(1, 2));
+    await Promise.all(writes(3, 100, 4));
+    await Promise.all(writes(5));
+    expect(sent).toEqual(['test.write_there 1 2', 'test.write 3 100 4', 'test.write_there 5']);
+  });
+});
+
 describe('A batch for which there is no room on the disk', () => {
   it('fails as one: none of its writes would fare better alone', async () => {
     const full = refusal('53100');
