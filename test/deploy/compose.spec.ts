@@ -12,7 +12,7 @@ interface Service {
   readonly ports?: readonly string[];
   readonly volumes?: readonly string[];
   readonly stop_grace_period?: string;
-  readonly healthcheck?: object;
+  readonly healthcheck?: { readonly test: readonly string[] };
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
 }
 
@@ -57,6 +57,8 @@ describe('compose.yaml', () => {
       expect(services).toHaveProperty(name);
       if (condition === 'service_healthy') expect(services[name]?.healthcheck).toBeDefined();
     }
+    // On its socket a server answers that makes the database and stops again; by TCP there is the one that stays.
+    expect(others['postgres']?.healthcheck?.test.join(' ')).toMatch(/^CMD pg_isready -h 127\.0\.0\.1 /);
     const { drainGraceMs, drainTimeoutMs } = loadConfig(settings).http;
     expect(Number.parseInt(atrium?.stop_grace_period ?? '0') * 1_000).toBeGreaterThan(
       drainGraceMs + drainTimeoutMs + 2_000,
