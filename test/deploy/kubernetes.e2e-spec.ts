@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { getMetadataStorage } from 'class-validator';
@@ -8,19 +8,20 @@ import { loadConfig } from '../../src/config/config.js';
 import { ManagementServer } from '../../src/observability/management/management-server.js';
 import { startAtrium, type TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
+import { containersOf, documentsOf, root, templateOf } from './kustomize.js';
 import {
-  build,
-  type Container,
-  containersOf,
-  documentsOf,
-  type Manifest,
-  type PodTemplate,
-  root,
-  templateOf,
-} from './kustomize.js';
+  builds,
+  has,
+  ofKind,
+  only,
+  overlays,
+  pods,
+  selected,
+  server,
+  settingsOf,
+  specOf,
+} from './manifests.js';
 import { schemaProblems } from './schemas.js';
-
-type Labels = Readonly<Record<string, string>>;
 
 /** Letting go of the database, after the drain (src/serve.ts). */
 const LAST_MS = 2_000;
@@ -34,49 +35,6 @@ const variables = new Set(
     .getTargetValidationMetadatas(Environment, '', false, false)
     .map(({ propertyName }) => propertyName),
 );
-const overlays = ['single', 'many'] as const;
-const builds = Object.fromEntries(
-  overlays.map((name) => [name, build(`deploy/kubernetes/overlays/${name}`)]),
-) as Record<(typeof overlays)[number], Manifest[]>;
-
-const ofKind = (manifests: readonly Manifest[], kind: string): Manifest[] =>
-  manifests.filter((manifest) => manifest.kind === kind);
-const only = (manifests: readonly Manifest[], kind: string, name = 'atrium'): Manifest => {
-  const found = ofKind(manifests, kind).filter(({ metadata }) => metadata.name === name);
-  expect(found).toHaveLength(1);
-  return found[0];
-};
-/** Of each kind, what is looked at. */
-interface Specs {
-  Deployment: { selector: { matchLabels: Labels }; replicas?: number };
-  Service: { selector: Labels; ports: { name: string; targetPort: string }[] };
-  NetworkPolicy: { podSelector: { matchLabels: Labels }; ingress: { ports: { port: string }[] }[] };
-  PodDisruptionBudget: { selector: { matchLabels: Labels }; maxUnavailable: number };
-  HorizontalPodAutoscaler: {
-    scaleTargetRef: { apiVersion: string; kind: string; name: string };
-    minReplicas: number;
-  };
-  ServiceMonitor: {
-    jobLabel: string;
-    selector: { matchLabels: Labels };
-    endpoints: { port: string; path: string }[];
-  };
-  PrometheusRule: object;
-}
-const specOf = <Kind extends keyof Specs>(manifest: Manifest, kind: Kind): Specs[Kind] => {
-  expect(manifest.kind).toBe(kind);
-  return manifest['spec'] as Specs[Kind];
-};
-const settingsOf = (manifests: readonly Manifest[]): Record<string, string> =>
-  only(manifests, 'ConfigMap')['data'] as Record<string, string>;
-const has = (labels: Labels = {}, wanted: Labels): boolean =>
-  Object.entries(wanted).every(([name, value]) => labels[name] === value);
-const pods = (manifests: readonly Manifest[]): PodTemplate[] =>
-  manifests.map(templateOf).filter((template) => template !== undefined);
-const selected = (manifests: readonly Manifest[], labels: Labels): PodTemplate[] =>
-  pods(manifests).filter(({ metadata }) => has(metadata.labels, labels));
-const server = (manifests: readonly Manifest[]): Container => containersOf(only(manifests, 'Deployment'))[0];
-
 let app: TestApp;
 beforeAll(async () => {
   // As a pod runs, but for where it listens.
@@ -108,8 +66,11 @@ describe.each(overlays)('What overlays/%s applies', (overlay) => {
     const own = templateOf(deployment)!;
     const { selector } = specOf(deployment, 'Deployment');
     expect(selected(manifests, selector.matchLabels)).toEqual([own]);
-    for (const { labelSelector } of own.spec.topologySpreadConstraints ?? [])
+    for (const { labelSelector, matchLabelKeys } of own.spec.topologySpreadConstraints ?? []) {
       expect(selected(manifests, labelSelector.matchLabels)).toEqual([own]);
+      // Else a release is spread around the pods that it replaces.
+      expect(matchLabelKeys).toEqual(['pod-template-hash']);
+    }
     for (const service of ofKind(manifests, 'Service'))
       expect(selected(manifests, specOf(service, 'Service').selector)).toEqual([own]);
     for (const budget of ofKind(manifests, 'PodDisruptionBudget'))
@@ -193,37 +154,6 @@ describe.each(overlays)('What overlays/%s applies', (overlay) => {
     );
     const settings = Object.keys(settingsOf(manifests));
     expect(settings.filter((name) => /SECRET|_URL$/.test(name) && name !== 'PUBLIC_URL')).toEqual([]);
-  });
-
-  it('runs without root, without a token, without anything to write to but /tmp', () => {
-    only(manifests, 'ServiceAccount');
-    for (const { spec } of pods(manifests)) {
-      expect(spec).toMatchObject({
-        serviceAccountName: 'atrium',
-        automountServiceAccountToken: false,
-        securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
-      });
-      for (const { image, resources, securityContext, volumeMounts = [] } of spec.containers) {
-        expect(image).toMatch(/^registry\.example\.com\/atrium:\d+\.\d+\.\d+$/);
-        expect(securityContext).toEqual({
-          allowPrivilegeEscalation: false,
-          readOnlyRootFilesystem: true,
-          capabilities: { drop: ['ALL'] },
-        });
-        expect(resources).toMatchObject({
-          requests: { cpu: expect.any(String), memory: expect.any(String) },
-          limits: { memory: expect.any(String) },
-        });
-        expect(volumeMounts.filter(({ readOnly }) => !readOnly).map(({ mountPath }) => mountPath)).toEqual([
-          '/tmp',
-        ]);
-        for (const { name } of volumeMounts)
-          expect((spec.volumes ?? []).map((volume) => volume.name)).toContain(name);
-        expect(settingsOf(manifests)['DATA_DIR']).toMatch(/^\/tmp\//);
-      }
-    }
-    // The user `node` of the image.
-    expect(readFileSync(join(root, 'Dockerfile'), 'utf8')).toMatch(/^USER node$/m);
   });
 });
 

@@ -69,7 +69,7 @@ export interface Container {
   name: string;
   image: string;
   command?: string[];
-  ports?: { name: string; containerPort: number }[];
+  ports?: { name: string; containerPort: number; hostPort?: number }[];
   envFrom?: { configMapRef?: { name: string }; secretRef?: { name: string } }[];
   env?: {
     name: string;
@@ -98,8 +98,16 @@ export interface PodTemplate {
     terminationGracePeriodSeconds?: number;
     securityContext?: Record<string, unknown>;
     containers: Container[];
-    volumes?: { name: string; emptyDir?: object; secret?: { secretName: string; optional?: boolean } }[];
-    topologySpreadConstraints?: { labelSelector: { matchLabels: Record<string, string> } }[];
+    volumes?: {
+      name: string;
+      emptyDir?: { sizeLimit: string };
+      secret?: { secretName: string; optional?: boolean };
+    }[];
+    topologySpreadConstraints?: {
+      labelSelector: { matchLabels: Record<string, string> };
+      matchLabelKeys?: string[];
+    }[];
+    [field: string]: unknown;
   };
 }
 
