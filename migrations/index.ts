@@ -23,6 +23,7 @@ import { ItemSize1765100000000 } from './1765100000000-item-size.js';
 import { AgentSockets1765200000000 } from './1765200000000-agent-sockets.js';
 import { ItemImportCallers1765300000000 } from './1765300000000-item-import-callers.js';
 import { LeasedIndex1765310000000 } from './1765310000000-leased-index.js';
+import { HeldIndex1765450000000 } from './1765450000000-held-index.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -51,4 +52,5 @@ export const migrations = [
   AgentSockets1765200000000,
   ItemImportCallers1765300000000,
   LeasedIndex1765310000000,
+  HeldIndex1765450000000,
 ];

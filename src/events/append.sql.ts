@@ -43,26 +43,6 @@ const appendCtes = (takesAccess: boolean): string => `
 
 export const APPEND_CTES = appendCtes(false);
 
-/**
- * {@link APPEND_CTES} for a statement that writes to one stream, at less cost: `changes` says of each event besides the
- * `access_seq` of the stream as the statement's snapshot has it, and counts `n` from 1. There is nothing to sort, so the
- * counter is locked where it is advanced.
- */
-export const APPEND_TO_ONE_CTES = `
-  advanced AS (
-    UPDATE streams s SET head = s.head + c.added
-    FROM (SELECT stream_id, access_seq, count(*)::int AS added FROM changes GROUP BY stream_id, access_seq) c
-    WHERE s.id = c.stream_id AND s.ended_at IS NULL
-    RETURNING CASE WHEN s.access_seq = c.access_seq THEN s.head - c.added
-      WHEN refuse_stale_access() IS NULL THEN 0 END AS base
-  ),
-  appended AS (
-    INSERT INTO events (stream_id, seq, id, type, subject, principal_id, data)
-    SELECT c.stream_id, a.base + c.n, c.event_id, c.type, c.subject, c.principal_id, c.data
-    FROM changes c CROSS JOIN advanced a
-    RETURNING id, stream_id, seq, "time"
-  )`;
-
 /** Events that come without a record, as a JSON array in the first parameter. */
 const INPUT = `input AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS t(

@@ -1,26 +1,13 @@
 import { rfc3339Sql } from '../common/rfc3339.js';
 import { inWorkspaces } from '../database/in-workspaces.sql.js';
-import { APPEND_CTES, APPEND_TO_ONE_CTES } from '../events/append.sql.js';
+import { APPEND_CTES } from '../events/append.sql.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
 import { tooLarge } from '../items/items.errors.js';
 import { ITEM_UPDATED, itemEventData, itemRoomSql } from '../items/items.events.js';
 import { maySql, membershipOf } from '../workspaces/permissions.js';
-import {
-  AGENT_LEASE_CANCELLED,
-  appendedEvents,
-  LEASE_CANCELLED,
-  LEASE_DEAD,
-  leaseEventData,
-  type Told,
-} from './leases.events.js';
-
-/** What an agent says of its own lease, which is in the workspace that its token names. */
-interface HolderInput {
-  /** The lease. */
-  readonly id: string;
-  readonly workspace_id: string;
-  readonly principal_id: string;
-}
+import { afterwards, endedType, type EndInput, type EndRow, type HolderInput } from './lease-ends.sql.js';
+import { AGENT_LEASE_CANCELLED, appendedEvents, LEASE_CANCELLED, leaseEventData } from './leases.events.js';
+import { LONE_END } from './lone-end.sql.js';
 
 export interface ExtendInput extends HolderInput {
   readonly ttl: number;
@@ -56,50 +43,7 @@ export const EXTEND_LEASES: CombinableWrite<ExtendInput> = {
   },
 };
 
-export interface EndInput extends HolderInput {
-  readonly event_id: string;
-  readonly outcome: 'completed' | 'failed' | 'released';
-  readonly reason?: string | undefined;
-  /** Whether a failed one is tried again, if it may be. */
-  readonly retry?: boolean | undefined;
-  /** With a change of the item, a merge patch; else all of these are missing. */
-  readonly item_event_id?: string;
-  readonly type?: string | undefined;
-  readonly title?: string | undefined;
-  readonly data?: unknown;
-  /** The types that the caller may write; all of them when left out. */
-  readonly writable?: readonly string[] | undefined;
-}
-
-export interface EndRow {
-  n: string;
-  /** Null where there is no such lease. */
-  allowed: string | null;
-  writable: string;
-  lacks_if_match: string;
-  work: string | null;
-  item: string | null;
-  events: Told;
-}
-
-/** After the first failure, then doubling, and at most; in seconds. */
-const BACKOFF = { first: 10, most: 3_600 };
 const isWritable = (type: string): string => `(t.writable IS NULL OR ${type} = ANY (t.writable))`;
-
-/** What becomes of the work `l` by the outcome `t`. @param g has how often it is tried at `most` */
-const afterwards = (g: string): string => `state = CASE
-          WHEN t.outcome = 'completed' THEN 'done'
-          WHEN t.outcome = 'released' OR (t.outcome = 'failed' AND t.retry AND l.attempts < ${g}.most) THEN 'ready'
-          ELSE 'dead' END,
-        due_at = now() + CASE WHEN t.outcome = 'failed' AND t.retry
-          THEN least(${BACKOFF.most}, ${BACKOFF.first} * 2 ^ least(l.attempts - 1, 20)) * interval '1 second'
-          ELSE interval '0' END,
-        attempts = CASE WHEN t.outcome = 'released' THEN l.attempts - 1 ELSE l.attempts END,
-        reason = t.reason,
-        changed_at = now()`;
-
-/** The type of the event that tells of `e`. */
-const ENDED = `CASE WHEN e.outcome = 'failed' AND e.state = 'dead' THEN '${LEASE_DEAD}' ELSE 'lease.' || e.outcome END`;
 
 /** Ends leases as their holders say; with the change of the item that comes with it, or not at all. */
 export const END_LEASES: CombinableWrite<EndInput, EndRow> = {
@@ -139,7 +83,7 @@ export const END_LEASES: CombinableWrite<EndInput, EndRow> = {
     ),
     ended AS (
       UPDATE lease_states l SET
-        ${afterwards('g')}
+        ${afterwards({ outcome: 't.outcome', reason: 't.reason', retry: 't.retry', most: 'g.most' })}
       FROM input t JOIN good g ON g.n = t.n
       WHERE l.item_id = g.item_id AND l.workspace_id = g.workspace_id
       RETURNING t.n, t.outcome, t.event_id, t.principal_id, l.*
@@ -149,7 +93,7 @@ export const END_LEASES: CombinableWrite<EndInput, EndRow> = {
         ${itemRoomSql('w.id')} AS subject, t.principal_id, ${itemEventData('w')} AS data
       FROM written w JOIN input t ON t.n = w.n
       UNION ALL
-      SELECT 2 * e.n + 1, e.workspace_id, e.event_id, ${ENDED}, ${itemRoomSql('e.item_id')}, e.principal_id,
+      SELECT 2 * e.n + 1, e.workspace_id, e.event_id, ${endedType('e.outcome')}, ${itemRoomSql('e.item_id')}, e.principal_id,
         ${leaseEventData('e')}
       FROM ended e
     ), ${APPEND_CTES}
@@ -159,43 +103,7 @@ export const END_LEASES: CombinableWrite<EndInput, EndRow> = {
       ${appendedEvents('c.n / 2 = t.n')} AS events
     FROM input t LEFT JOIN held h ON h.n = t.n`,
   },
-  // What its holder says of one lease, without a change of the item.
-  alone: {
-    fits: ({ item_event_id }) => item_event_id === undefined,
-    values: (input) => [JSON.stringify([{ n: 0, ...input }])],
-    toRow: ([row]: readonly EndRow[]) => row,
-    statement: {
-      name: 'leases.end_alone',
-      text: `
-    WITH input AS MATERIALIZED (
-      SELECT * FROM jsonb_to_record($1::jsonb->0) AS t(
-        n int, id uuid, workspace_id uuid, principal_id uuid, event_id uuid, outcome text, reason text, retry boolean)
-    ),
-    known AS MATERIALIZED (
-      SELECT t.*, l.item_id, q.most, s.access_seq, ${maySql('m.role', 'leases:hold')} AS allowed
-      FROM input t JOIN lease_states l ON ${MEANT} AND ${HELD}
-      CROSS JOIN ${membershipOf('l.workspace_id', 't.principal_id')} m
-      CROSS JOIN LATERAL (
-        SELECT q.attempts AS most FROM lease_types q WHERE q.workspace_id = l.workspace_id AND q.type = l.type LIMIT 1) q
-      CROSS JOIN LATERAL (SELECT s.access_seq FROM streams s WHERE s.id = l.workspace_id LIMIT 1) s
-    ),
-    ended AS (
-      UPDATE lease_states l SET
-        ${afterwards('t')}
-      FROM known t
-      WHERE l.item_id = t.item_id AND ${MEANT} AND ${HELD} AND t.allowed
-      RETURNING t.outcome, t.event_id, t.principal_id, t.access_seq, l.*
-    ),
-    changes AS MATERIALIZED (
-      SELECT 1 AS n, e.workspace_id AS stream_id, e.event_id, ${ENDED} AS type, ${itemRoomSql('e.item_id')} AS subject,
-        e.principal_id, ${leaseEventData('e')} AS data, e.access_seq
-      FROM ended e
-    ), ${APPEND_TO_ONE_CTES}
-    SELECT t.n, CASE WHEN NOT k.allowed THEN 'false' END AS allowed, 'true' AS writable, 'false' AS lacks_if_match,
-      (SELECT c.data::text FROM changes c) AS work, NULL AS item, ${appendedEvents('true')} AS events
-    FROM input t LEFT JOIN known k ON true`,
-    },
-  },
+  alone: LONE_END,
 };
 
 export interface CancelInput {

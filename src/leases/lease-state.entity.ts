@@ -9,8 +9,8 @@ import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 // In descending order of priority: made and kept by migrations.
 @Index('lease_states_claim_idx', { synchronize: false })
 @Index('lease_states_lease_id_key', ['leaseId'], { unique: true, where: "state = 'leased'" })
-@Index('lease_states_agent_id_idx', ['agentId'], { where: "state = 'leased'" })
-// Narrower in its words, though not in its rows, than the others: only who says so is given it (decision 0031).
+// Narrower in their words, though not in their rows, than the others: only who says so is given them (decision 0031).
+@Index('lease_states_held_idx', ['agentId'], { where: "state = 'leased' AND agent_id IS NOT NULL" })
 @Index('lease_states_leased_idx', ['workspaceId', 'type', 'dueAt'], {
   where: "state = 'leased' AND fence IS NOT NULL",
 })

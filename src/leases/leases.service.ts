@@ -18,11 +18,10 @@ import {
   CANCEL_LEASES,
   type CancelInput,
   END_LEASES,
-  type EndInput,
-  type EndRow,
   EXTEND_LEASES,
   type ExtendInput,
 } from './lease-changes.sql.js';
+import type { EndInput, EndRow } from './lease-ends.sql.js';
 import type { CancelRequest, EndedLease, ExtendedLease, FailRequest } from './leases.dto.js';
 import { AgentsOnly, LeaseNotFound } from './leases.errors.js';
 import { eventsOf } from './leases.events.js';

@@ -77,10 +77,30 @@ describe('A claim', () => {
       );
       await app.sql('ANALYZE lease_states, lease_types');
       const nodes = (await planOf(statement.text)).filter(
-        (node) => node['Index Name'] === 'lease_states_agent_id_idx',
+        (node) => node['Index Name'] === 'lease_states_held_idx',
       );
       expect(nodes).toHaveLength(1);
       expect(nodes[0]?.['Index Cond']).toMatch(/agent_id = /);
+    },
+  );
+
+  it.each([CLAIM_LEASES, CLAIM_LEASES.alone!])(
+    'that is planned while there is next to nothing finds the item of a lease by its key: $statement.name',
+    async ({ statement }) => {
+      const nodes = (await planOf(statement.text)).filter((node) => node['Relation Name'] === 'items');
+      expect(nodes.length).toBeGreaterThan(0);
+      for (const node of nodes) expect(node['Index Cond']).toMatch(/\bid = /);
+    },
+  );
+});
+
+describe('The end of a lease', () => {
+  it.each([END_LEASES, END_LEASES.alone!])(
+    'finds the lease by its key: $statement.name',
+    async ({ statement }) => {
+      const nodes = (await planOf(statement.text)).filter((node) => node['Relation Name'] === 'lease_states');
+      expect(nodes.map((node) => node['Index Name'])).toContain('lease_states_lease_id_key');
+      expect(nodes.map((node) => node['Index Name'])).not.toContain('lease_states_held_idx');
     },
   );
 });
