@@ -13,11 +13,11 @@ export const traceIdOf = (traceparent: unknown): string | undefined =>
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /**
- * The trace that a request belongs to: the caller's, or a new one.
- * @param requestId one of our own making is as good as a new one, and leads from one to the other
+ * The trace that a request or a job belongs to: the caller's, or a new one.
+ * @param id one of our own making is as good as a new one, and leads from one to the other
  */
-export const traceIdFor = (requestId: string, traceparent: unknown): string =>
-  traceIdOf(traceparent) ?? (UUID_V4.test(requestId) ? requestId : randomUUID()).replaceAll('-', '');
+export const traceIdFor = (id: string, traceparent: unknown): string =>
+  traceIdOf(traceparent) ?? (UUID_V4.test(id) ? id : randomUUID()).replaceAll('-', '');
 
 /** Whether a text is a `traceparent` as instances write them; then it can stand in JSON as it is. */
 export const isOwnTraceparent = (text: string): boolean => OWN.test(text);

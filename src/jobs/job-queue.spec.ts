@@ -14,9 +14,10 @@ describe('A job', () => {
       return 'done';
     });
     const { signal } = new AbortController();
-    const job = { id: 'a-job', data: {}, retryCount: 0, retryLimit: 1, signal } as JobWithMetadata;
+    const id = '7e57ab1e-0000-4000-8000-000000000000';
+    const job = { id, data: {}, retryCount: 0, retryLimit: 1, signal } as JobWithMetadata;
     await queue.run(job, signal);
-    const named = { job: 'a-job', queue: 'items.import' };
+    const named = { job: id, queue: 'items.import', traceId: id.replaceAll('-', '') };
     expect([...seen, logFields()]).toEqual([named, named, {}]);
   });
 });

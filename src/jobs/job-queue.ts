@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { JobWithMetadata, Queue } from 'pg-boss';
 import { withLogContext } from '../common/log-context.js';
+import { traceIdFor } from '../common/traceparent.js';
 import { jobRan } from './job-observations.js';
 import type { JobHandler, JobOutcome, QueueOptions } from './job.js';
 
@@ -54,7 +55,7 @@ export class JobQueue {
 
   /** Runs a job. @throws whatever its handler throws: it is tried again, or given up */
   run(job: JobWithMetadata, stopping: AbortSignal): Promise<JobOutcome> {
-    const fields = { job: job.id, queue: this.name };
+    const fields = { job: job.id, queue: this.name, traceId: traceIdFor(job.id, undefined) };
     return withLogContext({ logFields: () => fields }, () => this.observed(job, stopping));
   }
 
