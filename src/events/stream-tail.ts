@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Bus } from '../bus/bus.js';
 import { reasonOf } from '../common/reason.js';
+import { StandingFault } from '../common/standing-fault.js';
 import { isOwnTraceparent } from '../common/traceparent.js';
 import { traces } from '../common/traces.js';
 import { AtriumConfig } from '../config/config.js';
@@ -36,6 +37,7 @@ const OVERTAKING_MS = 20;
 @Injectable()
 export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(StreamTail.name);
+  private readonly fault = new StandingFault(this.logger, 'sweep the streams');
   private readonly followed = new Map<string, { followers: number; stream: Promise<FollowedStream> }>();
   private readonly live = new Map<string, FollowedStream>();
   private readonly filling = new Set<string>();
@@ -255,8 +257,9 @@ export class StreamTail implements OnApplicationBootstrap, OnApplicationShutdown
         else if (found.head > stream.position) await this.readOn(stream);
       }
       this.isAnother = false;
+      this.fault.passed();
     } catch (error) {
-      this.logger.warn(`Cannot sweep the streams: ${reasonOf(error)}`);
+      this.fault.failed(error);
     } finally {
       this.sweeping = false;
     }

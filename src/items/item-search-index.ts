@@ -5,6 +5,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { StandingFault } from '../common/standing-fault.js';
 
 const INTERVAL_MS = 1_000;
 const BATCH = 200;
@@ -42,7 +43,10 @@ interface ChangingWorkspace {
  */
 @Injectable()
 export class ItemSearchIndex implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly logger = new Logger(ItemSearchIndex.name);
+  private readonly fault = new StandingFault(
+    new Logger(ItemSearchIndex.name),
+    'bring the search index up to date',
+  );
   /** What was passed once already, by workspace. */
   private readonly passed = new Map<string, string>();
   private timer: NodeJS.Timeout | undefined;
@@ -68,9 +72,10 @@ export class ItemSearchIndex implements OnApplicationBootstrap, BeforeApplicatio
       const changing = await this.dataSource.query<ChangingWorkspace[]>(CHANGING);
       for (const workspace of changing) await this.reindex(workspace);
       if (changing.length === 0) this.passed.clear();
+      this.fault.passed();
     } catch (error) {
       // The next sweep tries again.
-      this.logger.warn(`The search index could not be brought up to date: ${String(error)}`);
+      this.fault.failed(error);
     }
   }
 

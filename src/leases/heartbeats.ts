@@ -5,6 +5,7 @@ import { Clock } from '../common/clock.js';
 import { newId } from '../common/identifiers.js';
 import { Forbidden } from '../common/problem.js';
 import { reasonOf } from '../common/reason.js';
+import { StandingFault } from '../common/standing-fault.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { Announcements } from '../events/announcements.js';
 import { WriteCombiner } from '../events/write-combiner.js';
@@ -38,6 +39,7 @@ const COUNTED_FOR_MS = 10_000;
 @Injectable()
 export class Heartbeats implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(Heartbeats.name);
+  private readonly fault = new StandingFault(this.logger, 'look for agents that are lost');
   private readonly beats: WriteCombiner<HeartbeatInput, HeartbeatRow>;
   private online = 0;
   private countedAt = -Infinity;
@@ -110,8 +112,9 @@ export class Heartbeats implements OnApplicationBootstrap, OnApplicationShutdown
     this.looking = true;
     try {
       await this.loseSilent();
+      this.fault.passed();
     } catch (error) {
-      this.logger.warn(`Cannot look for agents that are lost: ${reasonOf(error)}`);
+      this.fault.failed(error);
     } finally {
       this.looking = false;
     }

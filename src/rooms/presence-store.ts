@@ -2,6 +2,7 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShut
 import { Bus } from '../bus/bus.js';
 import { newId } from '../common/identifiers.js';
 import { reasonOf } from '../common/reason.js';
+import { StandingFault } from '../common/standing-fault.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import {
   BEAT,
@@ -39,6 +40,7 @@ const MAX_BATCH = 500;
 @Injectable()
 export class PresenceStore implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger('Presence');
+  private readonly fault = new StandingFault(this.logger, 'look who is in the rooms');
   /** Under which this instance stands in `instances` for as long as it is there. */
   readonly instanceId = newId();
   private readonly waiting = new Map<string, PresenceInput>();
@@ -140,8 +142,9 @@ export class PresenceStore implements OnApplicationBootstrap, OnApplicationShutd
       this.listener?.onElsewhere(new Set(changed.map(({ room }) => room)));
       if (++this.beats % FORGETTING_BEATS === 0) await this.statements.run(FORGET);
       this.write([]);
+      this.fault.passed();
     } catch (error) {
-      this.logger.warn(`Cannot look who is in the rooms: ${reasonOf(error)}`);
+      this.fault.failed(error);
     } finally {
       this.beating = false;
     }

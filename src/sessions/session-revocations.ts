@@ -4,7 +4,7 @@ import { Bus } from '../bus/bus.js';
 import type { Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
 import { isId } from '../common/identifiers.js';
-import { reasonOf } from '../common/reason.js';
+import { StandingFault } from '../common/standing-fault.js';
 import { AtriumConfig } from '../config/config.js';
 import { PipelinedStatements, type Statement } from '../database/pipelined-statements.js';
 
@@ -48,7 +48,7 @@ const REVOKE_GRANTS = `
  */
 @Injectable()
 export class SessionRevocations implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly logger = new Logger(SessionRevocations.name);
+  private readonly fault = new StandingFault(new Logger(SessionRevocations.name), 'read revocations');
   /** Session id → when the last of its access tokens has expired (ms), and it can be forgotten. */
   private readonly revoked = new Map<string, number>();
   private readonly listeners: RevocationListener[] = [];
@@ -134,7 +134,7 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
       }
     } catch (error) {
       // The next look finds them.
-      this.logger.warn(`Cannot read revocations: ${reasonOf(error)}`);
+      this.fault.failed(error);
     } finally {
       this.checking = false;
     }
@@ -148,8 +148,9 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
       const missed = (performance.now() - this.lookedAt) / 1_000;
       await this.look(Math.min(missed + OVERLAP_SECONDS, this.memoryMs / 1_000));
       this.forgetExpired();
+      this.fault.passed();
     } catch (error) {
-      this.logger.warn(`Cannot read revocations: ${reasonOf(error)}`);
+      this.fault.failed(error);
     } finally {
       this.reading = false;
     }

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Gauge, type Registry } from 'prom-client';
-import { reasonOf } from '../../common/reason.js';
+import { StandingFault } from '../../common/standing-fault.js';
 import { BoundedReads } from '../../database/bounded-reads.js';
 
 /** What was read is good for so long, whoever asks how often, in ms. */
@@ -33,7 +33,7 @@ interface Depth {
 /** How much waits in the queues of the database: the same at every instance. */
 @Injectable()
 export class QueueDepths {
-  private readonly logger = new Logger(QueueDepths.name);
+  private readonly fault = new StandingFault(new Logger(QueueDepths.name), 'count what waits');
   private depths: readonly Depth[] = [];
   private readAt = -Infinity;
   private reading: Promise<void> | undefined;
@@ -81,8 +81,9 @@ export class QueueDepths {
   private async refresh(): Promise<void> {
     try {
       this.depths = await this.reads.run<Depth>(DEPTHS, [MOST_COUNTED]);
+      this.fault.passed();
     } catch (error) {
-      this.logger.warn(`Cannot count what waits: ${reasonOf(error)}`);
+      this.fault.failed(error);
     }
     this.readAt = performance.now();
   }
