@@ -80,10 +80,16 @@ export class AgentLogins {
   /**
    * An access token for an agent, which lives no longer than what it proved itself by.
    * @param scopes some of those that it may have
+   * @param issuer one of `AtriumConfig.issuers`
    */
-  async issue(agent: ProvenAgent, scopes: readonly string[], clientId = agent.id): Promise<AgentToken> {
+  async issue(
+    agent: ProvenAgent,
+    scopes: readonly string[],
+    issuer: string,
+    clientId = agent.id,
+  ): Promise<AgentToken> {
     await this.statements.run(SEEN, [agent.credentialId]);
-    return this.tokens.signForAgent({ ...agent, clientId, scopes });
+    return this.tokens.signForAgent({ ...agent, clientId, scopes, issuer });
   }
 }
 

@@ -94,6 +94,8 @@ export class AtriumConfig {
   };
   /** What links in mails begin with, and the address under which browsers know this server; no slash at the end. */
   readonly publicUrl: string;
+  /** What the token server is called: `publicUrl`, and in development this machine's other names for it. */
+  readonly issuers: readonly string[];
   readonly mail: {
     /** `undefined`: mail is written to the folder `outbox` of `dataDir`. */
     readonly smtpUrl: string | undefined;
@@ -198,6 +200,7 @@ export class AtriumConfig {
       signIns: env.RATE_LIMIT_SIGN_INS_PER_MINUTE,
     };
     this.publicUrl = env.PUBLIC_URL;
+    this.issuers = issuersOf(env);
     this.mail = { smtpUrl: env.SMTP_URL, from: env.MAIL_FROM };
     this.registrationByMail =
       (env.REGISTRATION_CONFIRMATION ??
@@ -221,6 +224,11 @@ export class AtriumConfig {
     };
     this.leases = { perAgent: env.LEASE_LIMIT };
   }
+
+  /** @returns that of `issuers` by which the token server was asked, by the `Host` of the request; else `publicUrl` */
+  issuerFor(host: string | undefined): string {
+    return this.issuers.find((issuer) => issuer === `http://${host}`) ?? this.publicUrl;
+  }
 }
 
 const isNotEmpty = (list: readonly string[]): list is readonly [string, ...string[]] => list.length > 0;
@@ -231,4 +239,15 @@ const isNotEmpty = (list: readonly string[]): list is readonly [string, ...strin
  */
 export function loadConfig(source: Readonly<Record<string, string | undefined>>): AtriumConfig {
   return new AtriumConfig(readEnvironment(source));
+}
+
+const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
+
+/** Who asks a server of their own machine by another of its names wants to be answered by that name (RFC 8414, section 3.3). */
+function issuersOf({ NODE_ENV, PUBLIC_URL }: Environment): string[] {
+  const url = new URL(PUBLIC_URL);
+  if (NODE_ENV === 'production' || url.pathname !== '/' || !LOOPBACK.includes(url.hostname))
+    return [PUBLIC_URL];
+  const names = LOOPBACK.map((name) => Object.assign(new URL(url), { hostname: name }).origin);
+  return [PUBLIC_URL, ...names.filter((name) => name !== PUBLIC_URL)];
 }

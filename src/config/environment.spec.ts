@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
+import { AtriumConfig } from './config.js';
 import { ConfigurationError } from './configuration-error.js';
 import { DEVELOPMENT_SECRET } from './environment.js';
 import { readEnvironment } from './read-environment.js';
@@ -174,6 +175,16 @@ describe('Production', () => {
 
   it('refuses them all at once', () => {
     expect(problemsOf({ NODE_ENV: 'production', CORS_ORIGINS: '*' })).toHaveLength(3);
+  });
+});
+
+describe('The token server', () => {
+  it('has all names of this machine in development, and none but the configured one in production', () => {
+    const issuers = (variables: Variables) => new AtriumConfig(readEnvironment(variables)).issuers;
+    const names = ['http://localhost:8080', 'http://127.0.0.1:8080', 'http://[::1]:8080'];
+    expect(issuers({ PORT: '8080' })).toEqual(names);
+    expect(issuers({ PUBLIC_URL: 'http://192.168.0.7' })).toEqual(['http://192.168.0.7']);
+    expect(issuers({ ...production, PUBLIC_URL: 'http://localhost:8080' })).toEqual(names.slice(0, 1));
   });
 });
 

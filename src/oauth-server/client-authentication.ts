@@ -16,6 +16,8 @@ export const DEVICE_CLIENT = 'atrium-device';
 export interface OAuthRequest {
   readonly form: FormParameters;
   readonly authorization: string | undefined;
+  /** By which name the token server was asked. */
+  readonly host: string | undefined;
 }
 
 interface Secret {
@@ -31,9 +33,9 @@ export class ClientAuthentication {
   constructor(
     private readonly logins: AgentLogins,
     private readonly assertions: ClientAssertions,
-    { publicUrl }: AtriumConfig,
+    { issuers }: AtriumConfig,
   ) {
-    this.audiences = [publicUrl, `${publicUrl}/oauth/token`];
+    this.audiences = issuers.flatMap((issuer) => [issuer, `${issuer}/oauth/token`]);
   }
 
   /**

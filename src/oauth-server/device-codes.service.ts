@@ -59,7 +59,7 @@ export class DeviceCodes {
         INTERVAL_SECONDS,
         LIFETIME_SECONDS,
       ]);
-      if (begun.length > 0) return this.answer(deviceCode, shownCode(userCode));
+      if (begun.length > 0) return this.answer(deviceCode, shownCode(userCode), request.host);
     }
     throw new Error('No free user code was found');
   }
@@ -88,8 +88,12 @@ export class DeviceCodes {
     return device;
   }
 
-  private answer(deviceCode: string, userCode: string): DeviceAuthorizationResponse {
-    const address = `${this.config.publicUrl}/device`;
+  private answer(
+    deviceCode: string,
+    userCode: string,
+    host: string | undefined,
+  ): DeviceAuthorizationResponse {
+    const address = `${this.config.issuerFor(host)}/device`;
     return {
       device_code: deviceCode,
       user_code: userCode,

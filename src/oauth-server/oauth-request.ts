@@ -18,5 +18,12 @@ export const Form = createParamDecorator((_: unknown, context: ExecutionContext)
     throw new OAuthError('invalid_request', 'Send a form: application/x-www-form-urlencoded');
   const { repeated } = form;
   if (repeated !== undefined) throw new OAuthError('invalid_request', 'A parameter came more than once');
-  return { form, authorization: request.headers.authorization };
+  const { authorization, host } = request.headers;
+  return { form, authorization, host };
 });
+
+/** By which name the token server was asked, as far as the request says. */
+export const AskedHost = createParamDecorator(
+  (_: unknown, context: ExecutionContext): string | undefined =>
+    context.switchToHttp().getRequest<Request>().headers.host,
+);

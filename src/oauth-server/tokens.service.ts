@@ -4,6 +4,7 @@ import { AgentLogins, type ProvenAgent } from '../agents/agent-logins.js';
 import type { ClientInfo } from '../common/client-info.js';
 import type { FormParameters } from '../common/form-body.js';
 import { covers } from '../common/scopes.js';
+import { AtriumConfig } from '../config/config.js';
 import { ClientAuthentication, DEVICE_CLIENT, type OAuthRequest } from './client-authentication.js';
 import { DeviceCodes } from './device-codes.service.js';
 import { OAuthError } from './oauth-error.js';
@@ -25,6 +26,7 @@ export class TokensService {
     private readonly logins: AgentLogins,
     private readonly codes: DeviceCodes,
     private readonly devices: AgentDevices,
+    private readonly config: AtriumConfig,
   ) {}
 
   /** @throws {OAuthError} */
@@ -37,19 +39,20 @@ export class TokensService {
       case 'refresh_token':
         return this.refresh(request, client);
       case 'urn:ietf:params:oauth:grant-type:device_code':
-        return this.answer(await this.codes.poll(request), request.form);
+        return this.answer(await this.codes.poll(request), request);
       default:
         throw new OAuthError('unsupported_grant_type', `grant_type must be one of ${GRANT_TYPES.join(', ')}`);
     }
   }
 
   /** RFC 6749, section 4.4. */
-  private async clientCredentials({ form, authorization }: OAuthRequest): Promise<TokenResponse> {
-    if (this.clients.isDevice({ form, authorization }))
+  private async clientCredentials(request: OAuthRequest): Promise<TokenResponse> {
+    if (this.clients.isDevice(request))
       throw new OAuthError('unauthorized_client', 'This client has no credentials: begin with a device code');
-    const agent = await this.clients.authenticate({ form, authorization });
-    const scopes = askedScopes(form, agent);
-    const { accessToken, expiresIn } = await this.logins.issue(agent, scopes);
+    const agent = await this.clients.authenticate(request);
+    const scopes = askedScopes(request.form, agent);
+    const issuer = this.config.issuerFor(request.host);
+    const { accessToken, expiresIn } = await this.logins.issue(agent, scopes, issuer);
     return toTokenResponse(accessToken, expiresIn, scopes);
   }
 
@@ -67,15 +70,20 @@ export class TokensService {
         'invalid_grant',
         'The refresh token is unknown, was used or revoked, or has expired',
       );
-    return this.answer(refreshed, request.form);
+    return this.answer(refreshed, request);
   }
 
   private async answer(
     { agent, refreshToken }: RefreshedDevice,
-    form: FormParameters,
+    { form, host }: OAuthRequest,
   ): Promise<TokenResponse> {
     const scopes = askedScopes(form, agent);
-    const { accessToken, expiresIn } = await this.logins.issue(agent, scopes, DEVICE_CLIENT);
+    const { accessToken, expiresIn } = await this.logins.issue(
+      agent,
+      scopes,
+      this.config.issuerFor(host),
+      DEVICE_CLIENT,
+    );
     return { ...toTokenResponse(accessToken, expiresIn, scopes), refresh_token: refreshToken };
   }
 }

@@ -16,7 +16,7 @@ export const verificationOptions = (config: AtriumConfig, keys: TokenKeys) =>
   ({
     algorithms: keys.algorithms,
     // Agents' tokens name the token server as its metadata does (RFC 8414), people's what was configured.
-    issuer: [config.tokens.issuer, config.publicUrl] as [string, string],
+    issuer: [config.tokens.issuer, ...config.issuers] as [string, ...string[]],
     audience: config.tokens.audience,
   }) satisfies jwt.VerifyOptions;
 
@@ -31,6 +31,8 @@ export interface AgentGrant {
   readonly scopes: readonly string[];
   /** How long the token may live at most; null: as long as any. */
   readonly secondsLeft: number | null;
+  /** By which of its names the token server was asked. */
+  readonly issuer: string;
 }
 
 export interface AgentToken {
@@ -64,7 +66,8 @@ export class AccessTokens {
   }
 
   /** @returns a token for an agent (RFC 9068, section 2.2), its id and its life in seconds */
-  signForAgent({ id, sessionId, workspaceId, clientId, scopes, secondsLeft }: AgentGrant): AgentToken {
+  signForAgent(grant: AgentGrant): AgentToken {
+    const { id, sessionId, workspaceId, clientId, scopes, secondsLeft, issuer } = grant;
     const { audience, accessTtlSeconds } = this.config.tokens;
     const { algorithm, key, kid } = this.keys.signingForAgents;
     const expiresIn = Math.min(accessTtlSeconds, secondsLeft ?? Infinity);
@@ -83,7 +86,7 @@ export class AccessTokens {
       header: { alg: algorithm, typ: TYPE, kid },
       jwtid: tokenId,
       subject: id,
-      issuer: this.config.publicUrl,
+      issuer,
       audience,
     });
     return { accessToken, tokenId, expiresIn };

@@ -236,4 +236,26 @@ describe('The metadata', () => {
       expect([address, status]).toEqual([address, path.endsWith('.json') ? 200 : 400]);
     }
   });
+
+  it('names, in development, this machine as it was asked, and nobody else’s choice; so do its tokens', async () => {
+    const address = 'http://localhost:4711';
+    const local = await app.startSecondInstance({ PUBLIC_URL: address });
+    const named = async (host: string) => {
+      const headers = { headers: { Host: host } };
+      const path = '/.well-known/oauth-authorization-server';
+      return (await http(local).get<{ issuer: string }>(path, headers)).body.issuer;
+    };
+    for (const host of ['localhost:4711', '127.0.0.1:4711', '[::1]:4711'])
+      expect(await named(host)).toBe(`http://${host}`);
+    for (const host of ['evil.example', '127.0.0.1:80', '127.0.0.1'])
+      expect([host, await named(host)]).toEqual([host, address]);
+    const { body } = await postForm(
+      local,
+      '/oauth/token',
+      { grant_type: 'client_credentials' },
+      { ...basic(agent.clientId, agent.clientSecret), Host: '127.0.0.1:4711' },
+    );
+    expect(jwt.decode(body.access_token)).toMatchObject({ iss: 'http://127.0.0.1:4711' });
+    expect((await http(local, body.access_token).get(`/v1/agents/${agent.id}`)).status).toBe(200);
+  });
 });
