@@ -105,6 +105,16 @@ describe('A wrong variable stops the start and says its name and the mend', () =
     );
   });
 
+  it.each(['grpc', 'http/json', 'HTTP/PROTOBUF'])(
+    'refuses to send traces by %s, which it does not speak',
+    (protocol) => {
+      expect(problemsOf({ OTEL_EXPORTER_OTLP_PROTOCOL: protocol })).toEqual([
+        `OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf: nothing else is spoken here (it is "${protocol}")`,
+      ]);
+      expect(problemsOf({ OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf' })).toEqual([]);
+    },
+  );
+
   it('shows the value that is wrong, unless it is a secret', () => {
     expect(problemsOf({ PORT: 'http' })[0]).toContain('"http"');
     const told = [

@@ -118,7 +118,18 @@ export class WriteCombiner<Input extends object, Row extends { n: string }> {
    * @param last what must stand or fall with the write; whatever it throws undoes both
    * @returns the statement's row, after the commit
    */
-  async runAlone(
+  runAlone(
+    transactions: Transactions,
+    input: Input,
+    last: (manager: EntityManager, row: Row) => Promise<void>,
+  ): Promise<Row> {
+    const work = () => this.inTransaction(transactions, input, last);
+    return traces === undefined
+      ? work()
+      : traces.run({ kind: 'write', statement: this.write.statement.name }, work);
+  }
+
+  private async inTransaction(
     transactions: Transactions,
     input: Input,
     last: (manager: EntityManager, row: Row) => Promise<void>,

@@ -34,6 +34,26 @@ afterAll(async () => {
 });
 
 describe('One trace', () => {
+  it('shows a write that is remembered by its key like any other, with its transaction', async () => {
+    const socket = await connectAndJoin(there, ada.token, room);
+    const caller = place();
+    const { status } = await ada.http.post(
+      '/v1/items',
+      { title: 'x', type: 'traced', data: {} },
+      { headers: { traceparent: caller.traceparent, 'Idempotency-Key': randomUUID() } },
+    );
+    expect(status).toBe(201);
+    await socket.received(room, 1);
+    const wanted = ['POST /v1/items', 'write items.create', 'transaction', 'deliver'];
+    const { found } = await traceWith(caller.traceId, 'its delivery', ...wanted.map(named));
+    const [request, write, transaction, delivery] = found as Path;
+    expect([write, transaction, delivery].map((span) => span?.parentSpanId)).toEqual([
+      request.spanId,
+      write.spanId,
+      write.spanId,
+    ]);
+  });
+
   it('shows a write from the request to its statement and to its deliveries, at every instance', async () => {
     const sockets = [
       await connectAndJoin(here, ada.token, room),
