@@ -7,8 +7,9 @@ export interface Family {
 }
 
 const LABEL = String.raw`[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"`;
+/** `Nan` is how prom-client writes it of a histogram without samples; Prometheus reads it in any case. */
 const SAMPLE = new RegExp(
-  String.raw`^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{${LABEL}(?:,${LABEL})*\})? (NaN|[+-]Inf|[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$`,
+  String.raw`^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{${LABEL}(?:,${LABEL})*\})? (Na[Nn]|[+-]Inf|[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$`,
 );
 const HEADER = /^# HELP ([a-zA-Z_:][a-zA-Z0-9_:]*) (\S.*)\n# TYPE (\S+) (counter|gauge|histogram|summary)$/;
 
