@@ -33,7 +33,8 @@ export async function runCommand(
   } catch (error) {
     // Help was asked for, or the call was wrong and Commander has said so.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
-    err(`${isExpected(error) ? error.message : String((error as Error).stack)}\n`);
+    const text = isExpected(error) ? error.message : String((error as Error).stack);
+    err(`${program.opts<{ json?: true }>().json ? JSON.stringify({ error: text }) : text}\n`);
     return error instanceof ConfigurationError ? EXIT.configuration : EXIT.failed;
   }
 }

@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { clientCredentials, startAgent } from '../support/agents.js';
-import { runCommand } from '../../src/cli/run.js';
-import { startAtrium, type TestApp, testVariables } from '../support/app.js';
-import { createTestDatabase } from '../support/database.js';
+import { startAtrium, type TestApp } from '../support/app.js';
+import { type Ended, runAtrium } from '../support/cli.js';
 import { http } from '../support/http.js';
 import { compiledPath } from '../support/native/paths.mjs';
 import { createItem, PASSWORD, type Person, registerUser } from '../support/people.js';
@@ -14,12 +13,6 @@ import { until } from '../support/until.js';
 
 const root = resolve(import.meta.dirname, '../..');
 
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 let app: TestApp;
 beforeAll(async () => void (app = await startAtrium()));
 afterAll(async () => {
@@ -27,16 +20,7 @@ afterAll(async () => {
   await app.stop();
 });
 
-/** Runs a command on the app's database. */
-async function run(args: readonly string[], variables: Record<string, string> = {}): Promise<Ended> {
-  const said = { stdout: '', stderr: '' };
-  const code = await runCommand(args, {
-    variables: { ...testVariables(app.databaseUrl, variables) },
-    out: (text) => void (said.stdout += text),
-    err: (text) => void (said.stderr += text),
-  });
-  return { code, ...said };
-}
+const run = (args: readonly string[]): Promise<Ended> => runAtrium(args, app.databaseUrl);
 
 async function json<T>(...args: string[]): Promise<T> {
   const { code, stdout, stderr } = await run(['--json', ...args]);
@@ -84,6 +68,12 @@ describe('Users', () => {
       stdout: '',
       stderr: expect.stringContaining('There is no user nobody@example.org'),
     });
+    const { code, stdout, stderr } = await run(['users', 'show', 'nobody@example.org', '--json']);
+    expect([code, stdout, JSON.parse(stderr)]).toEqual([
+      1,
+      '',
+      { error: expect.stringContaining('There is no user nobody@example.org') },
+    ]);
   });
 
   it('with a name that would move the cursor are shown on a line of their own', async () => {
@@ -211,64 +201,6 @@ describe('After a restore', () => {
     }
     const entries = await app.sql(`SELECT 1 FROM audit_entries WHERE action = 'database.restored'`);
     expect(entries).toHaveLength(1);
-  });
-});
-
-describe('The configuration', () => {
-  it('is good, or it is said what is not', async () => {
-    expect(await run(['config', 'check'])).toMatchObject({ code: 0, stdout: 'The configuration is good.\n' });
-    expect(await run(['config', 'check'], { PORT: 'many' })).toMatchObject({
-      code: 78,
-      stderr: expect.stringContaining('PORT must be a port number'),
-    });
-  });
-});
-
-describe('The doctor', () => {
-  const states = ({ data }: { data: { check: string; state: string }[] }) =>
-    Object.fromEntries(data.map(({ check, state }) => [check, state]));
-
-  it('finds a healthy database healthy', async () => {
-    const { stdout } = await run(['--json', 'doctor']);
-    expect(states(JSON.parse(stdout) as never)).toMatchObject({
-      version: 'ok',
-      migrations: 'ok',
-      clock: 'ok',
-      listening: 'ok',
-      'long transactions': 'ok',
-      redis: 'ok',
-    });
-  });
-
-  it('finds what does not answer, and says of an empty database what it lacks', async () => {
-    const empty = await createTestDatabase({ empty: true });
-    try {
-      const { code, stdout } = await run(['--json', 'doctor'], {
-        DATABASE_URL: empty.url,
-        REDIS_URL: 'redis://127.0.0.1:1',
-        SMTP_URL: 'smtp://127.0.0.1:1',
-      });
-      expect(code).toBe(1);
-      expect(states(JSON.parse(stdout) as never)).toMatchObject({
-        version: 'ok',
-        migrations: 'failed',
-        redis: 'failed',
-        mail: 'failed',
-      });
-      expect(await run(['users', 'list'], { DATABASE_URL: empty.url })).toMatchObject({
-        code: 1,
-        stderr: expect.stringContaining('npm run migration:run'),
-      });
-    } finally {
-      await empty.drop();
-    }
-  });
-
-  it('cannot look at a database that is not there, and says so', async () => {
-    const { code, stderr } = await run(['doctor'], { DATABASE_URL: 'postgresql://a:b@127.0.0.1:1/c' });
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/^The database cannot be reached: .*ECONNREFUSED/);
-    expect(stderr.trim().split('\n')).toHaveLength(1);
   });
 });
 

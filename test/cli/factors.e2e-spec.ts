@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Client } from 'pg';
-import { runCommand } from '../../src/cli/run.js';
 import { loadConfig } from '../../src/config/config.js';
 import { FactorSecrets } from '../../src/mfa/factor-secrets.js';
+import { runAtrium } from '../support/cli.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { TEST_SECRET, testVariables } from '../support/variables.js';
 
@@ -35,13 +35,10 @@ afterAll(async () => {
 });
 
 async function reseal(factorSecret: string): Promise<{ code: number; told: unknown }> {
-  let said = '';
-  const code = await runCommand(['factors', 'reseal', '--json'], {
-    variables: testVariables(database.url, { FACTOR_SECRET: factorSecret }),
-    out: (text) => void (said += text),
-    err: (text) => void (said += text),
+  const { code, stdout } = await runAtrium(['factors', 'reseal', '--json'], database.url, {
+    FACTOR_SECRET: factorSecret,
   });
-  return { code, told: JSON.parse(said) };
+  return { code, told: JSON.parse(stdout) };
 }
 
 describe('The secrets of authenticator apps', () => {
