@@ -45,7 +45,7 @@ describe('One trace', () => {
     expect(status).toBe(201);
     await socket.received(room, 1);
     const wanted = ['POST /v1/items', 'write items.create', 'transaction', 'deliver'];
-    const { found } = await traceWith(caller.traceId, 'its delivery', ...wanted.map(named));
+    const { found } = await receiver.traceWith(caller.traceId, 'its delivery', ...wanted.map(named));
     const [request, write, transaction, delivery] = found as Path;
     expect([write, transaction, delivery].map((span) => span?.parentSpanId)).toEqual([
       request.spanId,
