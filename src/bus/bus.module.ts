@@ -3,20 +3,30 @@ import { AtriumConfig } from '../config/config.js';
 import { Bus } from './bus.js';
 import { Redis } from './redis.js';
 import { postgresDriver } from './postgres-driver.js';
-import { redisDriver } from './redis-driver.js';
 
 /** What instances share besides the database, and can do without. Knows no feature. */
 @Module({
   providers: [
     { provide: Bus, inject: [AtriumConfig], useFactory: createBus },
-    { provide: Redis, inject: [AtriumConfig], useFactory: ({ redis }: AtriumConfig) => new Redis(redis) },
+    { provide: Redis, inject: [AtriumConfig], useFactory: createRedis },
   ],
   exports: [Bus, Redis],
 })
 export class BusModule {}
 
-function createBus({ redis, database: { url, directUrl, pooled } }: AtriumConfig): Bus {
-  if (redis) return new Bus(redisDriver(redis));
+// The client for Redis, an eighth of all that a start would load, is loaded only where there is one.
+
+async function createRedis({ redis }: AtriumConfig): Promise<Redis> {
+  if (!redis) return new Redis(undefined);
+  const { ScriptConnection } = await import('./script-connection.js');
+  return new Redis((lost) => new ScriptConnection(redis, lost), redis.prefix);
+}
+
+async function createBus({ redis, database: { url, directUrl, pooled } }: AtriumConfig): Promise<Bus> {
+  if (redis) {
+    const { redisDriver } = await import('./redis-driver.js');
+    return new Bus(redisDriver(redis));
+  }
   const listenAt = directUrl ?? url;
   // Who listens there is forgotten, or somebody else is told.
   if (pooled && directUrl === undefined) return new Bus();

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { type Connection, Link, within } from './link.js';
-import { redisClient, redisCluster, type RedisSettings } from './redis-client.js';
 
 /** The longest that somebody waits for an answer, once: then Redis counts as gone until it takes a new connection. */
 const PATIENCE_MS = 100;
@@ -23,21 +22,30 @@ export class RedisUnavailable extends Error {
   }
 }
 
+/** A connection by which scripts run. */
+export interface ScriptRunner extends Connection {
+  run(script: RedisScript, key: string, args: readonly string[]): Promise<unknown>;
+}
+
 /**
  * Redis, for those who can do without: it answers quickly or not at all. While it is gone nobody waits for it, and
  * it comes back by itself.
  */
 export class Redis implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly link: Link<ScriptConnection> | undefined;
-  private readonly prefix: string;
+  private readonly link: Link<ScriptRunner> | undefined;
 
-  /** @param settings `undefined`: there is none */
-  constructor(settings: RedisSettings | undefined) {
-    this.prefix = settings?.prefix ?? '';
+  /**
+   * @param connect makes a connection that says when it has broken; `undefined`: there is no Redis
+   * @param prefix what keys begin with
+   */
+  constructor(
+    connect: ((lost: (error: Error) => void) => ScriptRunner) | undefined,
+    private readonly prefix = '',
+  ) {
     this.link =
-      settings &&
+      connect &&
       new Link({
-        make: (lost) => new ScriptConnection(settings, lost),
+        make: connect,
         says: { lost: 'Redis is gone, so each instance counts requests by itself', back: 'Redis is back' },
       });
   }
@@ -69,41 +77,5 @@ export class Redis implements OnApplicationBootstrap, OnApplicationShutdown {
       this.link?.lose(connection, error as Error);
       throw new RedisUnavailable({ cause: error });
     }
-  }
-}
-
-class ScriptConnection implements Connection {
-  private readonly client: ReturnType<typeof redisClient> | ReturnType<typeof redisCluster>;
-
-  constructor({ urls }: RedisSettings, lost: (error: Error) => void) {
-    if (urls.length > 1) {
-      const cluster = redisCluster(urls, false);
-      for (const event of ['error', 'node-error']) cluster.on(event, lost);
-      this.client = cluster;
-    } else {
-      const client = redisClient(urls[0] ?? '', false);
-      client.on('error', lost);
-      client.on('end', () => lost(new Error('the connection to Redis ended')));
-      this.client = client;
-    }
-  }
-
-  async open(): Promise<void> {
-    await this.client.connect();
-  }
-
-  async run({ sha, text }: RedisScript, key: string, args: readonly string[]): Promise<unknown> {
-    const options = { keys: [key], arguments: [...args] };
-    try {
-      return await this.client.evalSha(sha, options);
-    } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      return this.client.eval(text, options);
-    }
-  }
-
-  close(): Promise<void> {
-    if (this.client.isOpen) this.client.destroy();
-    return Promise.resolve();
   }
 }

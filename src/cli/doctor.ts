@@ -1,4 +1,3 @@
-import { createClient } from '@redis/client';
 import { createTransport } from 'nodemailer';
 import pg from 'pg';
 import type { DataSource } from 'typeorm';
@@ -148,6 +147,7 @@ export class Doctor {
   private async redis(): Promise<Judged> {
     const { redis } = this.config;
     if (!redis) return ok('not used');
+    const { createClient } = await import('@redis/client');
     const socket = { connectTimeout: PATIENCE_MS, reconnectStrategy: false } as const;
     const client = createClient({ url: redis.urls[0], socket, commandOptions: { timeout: PATIENCE_MS } });
     client.on('error', () => undefined);

@@ -5,7 +5,6 @@ import { Mailer } from './mailer.js';
 import { MailTransport } from './mail-transport.js';
 import { Outbox } from './outbox.js';
 import { PublicLinks } from './public-links.js';
-import { Smtp } from './smtp.js';
 
 /** Mail to people: by SMTP, or into a folder when there is no server. */
 @Module({
@@ -15,8 +14,11 @@ import { Smtp } from './smtp.js';
     {
       provide: MailTransport,
       inject: [AtriumConfig],
-      useFactory: ({ mail, dataDir }: AtriumConfig): MailTransport =>
-        mail.smtpUrl === undefined ? new Outbox(join(dataDir, 'outbox')) : new Smtp(mail.smtpUrl),
+      useFactory: async ({ mail, dataDir }: AtriumConfig): Promise<MailTransport> => {
+        if (mail.smtpUrl === undefined) return new Outbox(join(dataDir, 'outbox'));
+        const { Smtp } = await import('./smtp.js');
+        return new Smtp(mail.smtpUrl);
+      },
     },
   ],
   exports: [Mailer, PublicLinks],

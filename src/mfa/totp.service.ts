@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { Secret, TOTP } from 'otpauth';
-import { toString as drawQrCode } from 'qrcode';
 import type { EntityManager } from 'typeorm';
 import type { Principal } from '../common/access.js';
 import type { ClientInfo } from '../common/client-info.js';
@@ -55,7 +54,9 @@ export class TotpService {
       return { answer: email, action: 'mfa.totp.enrolled' };
     });
     const otpauthUrl = this.generator(secret, label).toString();
-    const svg = await drawQrCode(otpauthUrl, { type: 'svg', margin: 2 });
+    // Not loaded before somebody needs it.
+    const { default: qrCodes } = await import('qrcode');
+    const svg = await qrCodes.toString(otpauthUrl, { type: 'svg', margin: 2 });
     const qrCode = `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`;
     return { secret: secret.base32, otpauthUrl, qrCode };
   }
