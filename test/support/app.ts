@@ -4,7 +4,7 @@ import { Pool } from 'pg';
 import { createApplication } from '../../src/application.js';
 import { Clock } from '../../src/common/clock.js';
 import { loadConfig } from '../../src/config/config.js';
-import { createTestDatabase } from './database.js';
+import { createTestDatabase, templateOf } from './database.js';
 import { testVariables, type Variables } from './variables.js';
 
 export { TEST_SECRET, testVariables, type Variables } from './variables.js';
@@ -32,7 +32,9 @@ export interface TestApp extends Instance {
 
 /** Starts Atrium on a copy of the migrated template, listening on a free port of 127.0.0.1. */
 export async function startAtrium(overrides: Variables = {}): Promise<TestApp> {
-  const database = await createTestDatabase();
+  // How long events are kept decides on the partitions that a first start makes.
+  const isUsual = overrides.EVENT_RETENTION_DAYS === undefined;
+  const database = await createTestDatabase({ template: isUsual ? await startedTemplate() : undefined });
   const pool = new Pool({ connectionString: database.url, max: 4 });
   pool.on('error', () => undefined);
   const others: Instance[] = [];
@@ -62,6 +64,13 @@ export async function startAtrium(overrides: Variables = {}): Promise<TestApp> {
     throw error;
   }
 }
+
+/** The migrated template with what a first start adds to it: partitions of the events, queues and their schedules. */
+function startedTemplate(): Promise<string> {
+  return (started ??= templateOf('started', async (url) => (await startInstance(url)).stop()));
+}
+
+let started: Promise<string> | undefined;
 
 /** One instance on a database that somebody else looks after. */
 export async function startInstance(databaseUrl: string, overrides: Variables = {}): Promise<Instance> {

@@ -38,12 +38,26 @@ async function ownServer([place, ...others]: readonly string[]): Promise<Server>
   try {
     const server = await startEmbedded({ dataDir: folder, log: () => undefined, settings });
     const cleanUp = () => server.stop().then(() => removeRunFolder(folder));
+    await keepPasswordCheap(server.url);
     return { url: server.url, prefix: 'atrium_test_', folder, cleanUp };
   } catch (error) {
     await removeRunFolder(folder).catch(() => undefined);
     // Nothing may be executed there, for one, and root has the programs copied.
     if (others.length > 0) return ownServer(others);
     throw error;
+  }
+}
+
+/** A run connects thousands of times, and each time a client works the password through all iterations of its hash. */
+async function keepPasswordCheap(url: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query('SET scram_iterations = 1');
+    const again = `ALTER ROLE CURRENT_USER PASSWORD ${client.escapeLiteral(new URL(url).password)}`;
+    await client.query(again);
+  } finally {
+    await client.end();
   }
 }
 

@@ -2,6 +2,9 @@ import 'reflect-metadata';
 import { TestEnvironment } from 'jest-environment-node';
 import { createRequire } from 'node:module';
 
+/** As Node has it, and the application in production: Jest raises it for all that its workers load natively, too. */
+const { stackTraceLimit } = Error;
+
 /** Node's own way to load modules, for transform.mjs. */
 export default class NativeEnvironment extends TestEnvironment {
   async setup() {
@@ -9,5 +12,6 @@ export default class NativeEnvironment extends TestEnvironment {
     this.global.requireNatively = createRequire(import.meta.url);
     // Decorators leave their metadata where the framework, which lives outside of Jest, looks for it.
     this.global.Reflect = Reflect;
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
