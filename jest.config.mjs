@@ -47,6 +47,9 @@ export default {
       testMatch: ['<rootDir>/test/**/*.e2e-spec.ts', '<rootDir>/test/**/*.spec.ts'],
       testPathIgnorePatterns: ['/node_modules/', ...leftOut.map((folder) => `<rootDir>/test/${folder}/`)],
       testEnvironment: '<rootDir>/test/support/native/environment.mjs',
+      testRunner: '<rootDir>/test/support/native/runner.mjs',
+      // Files share one `expect`, which is not to be taken apart with the globals of one of them.
+      injectGlobals: false,
       globalSetup: '<rootDir>/test/support/global-setup.mjs',
       globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
       transform: {
