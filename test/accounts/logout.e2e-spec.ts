@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startAtrium, type Instance, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { type LoginAnswer, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { until } from '../support/until.js';
 
 let app: TestApp;
 let elsewhere: Instance;
 beforeAll(async () => {
-  app = await startAtrium();
-  elsewhere = await app.startSecondInstance();
+  app = await sharedAtrium();
+  elsewhere = await sharedSecondInstance();
 });
 afterAll(() => app.stop());
 

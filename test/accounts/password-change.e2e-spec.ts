@@ -3,9 +3,10 @@ import { OwnPassword } from '../../src/accounts/own-password.js';
 import type { ClientInfo } from '../../src/common/client-info.js';
 import { Transactions } from '../../src/database/transactions.js';
 import { SessionsService } from '../../src/sessions/sessions.service.js';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { type LoginAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, connect } from '../support/sockets.js';
 import { until } from '../support/until.js';
 
@@ -21,8 +22,8 @@ const CLIENT: ClientInfo = { address: '127.0.0.1', userAgent: null, requestId: '
 let app: TestApp;
 let elsewhere: Instance;
 beforeAll(async () => {
-  app = await startAtrium();
-  elsewhere = await app.startSecondInstance();
+  app = await sharedAtrium();
+  elsewhere = await sharedSecondInstance();
 });
 afterEach(closeSockets);
 afterAll(() => app.stop());

@@ -11,9 +11,10 @@ import {
   postForm,
   startAgent,
 } from '../support/agents.js';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { addMember, type PageAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, connect, connectAndJoin } from '../support/sockets.js';
 import { until } from '../support/until.js';
 
@@ -34,8 +35,8 @@ let app: TestApp;
 let second: Instance;
 let [owner, member]: Person[] = [];
 beforeAll(async () => {
-  app = await startAtrium();
-  second = await app.startSecondInstance();
+  app = await sharedAtrium();
+  second = await sharedSecondInstance();
   [owner, member] = [await registerUser(app), await registerUser(app)];
   await addMember(app, owner.workspaceId, member, 'member');
 });

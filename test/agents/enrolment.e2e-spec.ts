@@ -1,9 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type CreatedAgentAnswer, clientCredentials } from '../support/agents.js';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { addMember, type PageAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 import { createWorkspace } from '../support/workspaces.js';
 
 interface EnrolmentTokenAnswer {
@@ -18,7 +19,7 @@ let app: TestApp;
 let [owner, admin]: Person[] = [];
 let workspaceId: string;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   [owner, admin] = [await registerUser(app), await registerUser(app)];
   ({ id: workspaceId } = await createWorkspace(owner));
   await addMember(app, workspaceId, admin, 'admin');

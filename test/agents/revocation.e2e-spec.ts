@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { clientCredentials, createAgent, type RunningAgent, startAgent } from '../support/agents.js';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { createRoom } from '../support/custom-rooms.js';
 import { http } from '../support/http.js';
 import { createItem, type PageAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, connectAndJoin } from '../support/sockets.js';
 import { until } from '../support/until.js';
 import { createWorkspace } from '../support/workspaces.js';
@@ -12,8 +13,8 @@ let app: TestApp;
 let second: Instance;
 let owner: Person;
 beforeAll(async () => {
-  app = await startAtrium();
-  second = await app.startSecondInstance();
+  app = await sharedAtrium();
+  second = await sharedSecondInstance();
   owner = await registerUser(app);
 });
 afterEach(closeSockets);

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { lacksScope, type RunningAgent, startAgent } from '../support/agents.js';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import { createRoom } from '../support/custom-rooms.js';
 import {
   createItem,
@@ -10,6 +10,7 @@ import {
   registerUser,
 } from '../support/people.js';
 import { routesOf } from '../support/routes.js';
+import { sharedAtrium } from '../support/shared-app.js';
 import { closeSockets, connect } from '../support/sockets.js';
 import { createWorkspace } from '../support/workspaces.js';
 
@@ -18,7 +19,7 @@ let owner: Person;
 let workspaceId: string;
 let [idle, reader, tasker, writer, talker]: RunningAgent[] = [];
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   owner = await registerUser(app);
   ({ id: workspaceId } = await createWorkspace(owner));
   const start = (...scopes: string[]) => startAgent(app, owner, scopes, { workspaceId });

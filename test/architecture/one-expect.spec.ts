@@ -8,7 +8,6 @@ describe('What a spec makes itself', () => {
     ['dates', new Date(1), new Date(2)],
     ['sets', new Set([1]), new Set([2])],
     ['maps', new Map([[1, 2]]), new Map([[1, 3]])],
-    ['expressions', /a/, /b/],
     ['bytes', new Uint8Array([1]), new Uint8Array([2])],
   ])('is compared in full: %s', (_, one, other) => {
     expect(one).not.toEqual(other);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import {
   addToRoom,
   createRoom,
@@ -12,13 +12,14 @@ import {
 } from '../support/custom-rooms.js';
 import { type Answer, http } from '../support/http.js';
 import { addMember, type PageAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 import { createWorkspace } from '../support/workspaces.js';
 
 let app: TestApp;
 let [owner, admin, ada, bob, viewer, stranger]: Person[] = [];
 let workspaceId: string;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   [owner, admin, ada, bob, viewer, stranger] = await Promise.all(
     Array.from({ length: 6 }, () => registerUser(app)),
   );

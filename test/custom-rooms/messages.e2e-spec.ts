@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { addToRoom, createRoom, type RoomAnswer } from '../support/custom-rooms.js';
 import type { Answer } from '../support/http.js';
 import { addMember, type PageAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, type CloudEvent, connect, connectAndJoin, seqOf } from '../support/sockets.js';
 import { createWorkspace } from '../support/workspaces.js';
 
@@ -12,8 +13,8 @@ let second: Instance;
 let [owner, ada, bob, eve, viewer]: Person[] = [];
 let workspaceId: string;
 beforeAll(async () => {
-  app = await startAtrium();
-  second = await app.startSecondInstance();
+  app = await sharedAtrium();
+  second = await sharedSecondInstance();
   [owner, ada, bob, eve, viewer] = await Promise.all(Array.from({ length: 5 }, () => registerUser(app)));
   workspaceId = (await createWorkspace(owner)).id;
   for (const person of [ada, bob, eve]) await addMember(app, workspaceId, person, 'member');

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { RoomDirectory } from '../../src/rooms/room-directory.js';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { addToRoom, createRoom, type RoomAnswer } from '../support/custom-rooms.js';
 import { addMember, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, connect, connectAndJoin, seqOf, type SocketClient } from '../support/sockets.js';
 import { until } from '../support/until.js';
 import { createWorkspace } from '../support/workspaces.js';
@@ -14,8 +15,8 @@ let workspaceId: string;
 let one: RoomAnswer;
 let room: string;
 beforeAll(async () => {
-  app = await startAtrium();
-  second = await app.startSecondInstance();
+  app = await sharedAtrium();
+  second = await sharedSecondInstance();
   [owner, ada, bob] = await Promise.all(Array.from({ length: 3 }, () => registerUser(app)));
   workspaceId = (await createWorkspace(owner)).id;
   await addMember(app, workspaceId, ada, 'member');

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Streams } from '../../src/events/streams.js';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { addMember, createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -16,7 +17,7 @@ interface CloudEvent {
 }
 
 let app: TestApp;
-beforeAll(async () => void (app = await startAtrium()));
+beforeAll(async () => void (app = await sharedAtrium()));
 afterAll(() => app.stop());
 
 /** A workspace's events from the first on, with their numbers, as they are delivered. */
@@ -119,7 +120,7 @@ describe('Every write of an item', () => {
 
 describe('A stream', () => {
   it('counts 1, 2, 3 … without gaps under 64 writers of all kinds, in two workspaces, at two instances', async () => {
-    const second = await app.startSecondInstance();
+    const second = await sharedSecondInstance();
     const [one, other] = [await registerUser(app), await registerUser(app)];
     await addMember(app, other.workspaceId, one, 'member');
     const cursors = new Map([one, other].map(({ workspaceId }) => [workspaceId, [] as number[]]));

@@ -1,15 +1,16 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import type { CallOptions } from '../support/http.js';
 import { createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 
 const MIB = 1_048_576;
 
 let app: TestApp;
 let ada: Person;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   ada = await registerUser(app);
 });
 afterAll(() => app.stop());

@@ -7,13 +7,14 @@ import { AppModule } from '../../src/app.module.js';
 import { createApplication } from '../../src/application.js';
 import { Authenticated, Public } from '../../src/common/access.js';
 import { loadConfig } from '../../src/config/config.js';
-import { startAtrium, testVariables, type TestApp } from '../support/app.js';
+import { testVariables, type TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { registerUser } from '../support/people.js';
 import { routesOf, servedPaths } from '../support/routes.js';
+import { sharedAtrium } from '../support/shared-app.js';
 
 let app: TestApp;
-beforeAll(async () => void (app = await startAtrium()));
+beforeAll(async () => void (app = await sharedAtrium()));
 afterAll(() => app.stop());
 
 /** The reference, for everybody to read (`src/reference.ts`); everything else is some controller's. */

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { startAtrium, type Instance, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { http, type HttpClient } from '../support/http.js';
 import { createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, connect } from '../support/sockets.js';
 import { createWorkspace, type WorkspaceAnswer } from '../support/workspaces.js';
 
@@ -11,8 +12,8 @@ let other: Instance;
 let ada: Person;
 let workspace: WorkspaceAnswer;
 beforeAll(async () => {
-  app = await startAtrium();
-  other = await app.startSecondInstance();
+  app = await sharedAtrium();
+  other = await sharedSecondInstance();
   ada = await registerUser(app);
   workspace = await createWorkspace(ada);
 });

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { pointerTo } from '../../src/common/json.js';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import { type ItemAnswer, type PageAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 
 const naughty = createRequire(import.meta.url)('big-list-of-naughty-strings') as string[];
 const OURS = [
@@ -48,7 +49,7 @@ const corpus = [...new Set([...naughty, ...OURS])];
 let app: TestApp;
 let ada: Person;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   ada = await registerUser(app);
 });
 afterAll(() => app.stop());

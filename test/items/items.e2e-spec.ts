@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import {
   addMember,
   createItem,
@@ -8,6 +8,7 @@ import {
   type Person,
   registerUser,
 } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -18,7 +19,7 @@ const NONE: Readonly<Record<string, string>> = {};
 let app: TestApp;
 let ada: Person;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   ada = await registerUser(app);
 });
 afterAll(() => app.stop());

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createPatch } from 'rfc6902';
-import { startAtrium, type Instance, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { http, type Answer, type ProblemAnswer } from '../support/http.js';
 import { addMember, createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { moved, publicCases } from './public-patches.js';
 import { REFUSED_PATCHES } from './refused-patches.js';
 
@@ -11,8 +12,8 @@ let app: TestApp;
 let other: Instance;
 let ada: Person;
 beforeAll(async () => {
-  app = await startAtrium();
-  other = await app.startSecondInstance();
+  app = await sharedAtrium();
+  other = await sharedSecondInstance();
   ada = await registerUser(app);
 });
 afterAll(() => app.stop());

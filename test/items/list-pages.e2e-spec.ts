@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import {
   createItem,
   type ItemAnswer,
@@ -8,13 +8,14 @@ import {
   type Person,
   registerUser,
 } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 
 interface Page extends PageAnswer<ItemAnswer> {
   readonly prevCursor: string | null;
 }
 
 let app: TestApp;
-beforeAll(async () => void (app = await startAtrium()));
+beforeAll(async () => void (app = await sharedAtrium()));
 afterAll(() => app.stop());
 
 const address = (query: Record<string, string>) => `/v1/items?${new URLSearchParams(query).toString()}`;

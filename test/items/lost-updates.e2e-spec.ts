@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startAtrium, type Instance, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { http, type Answer, type ProblemAnswer } from '../support/http.js';
 import { createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 
 let app: TestApp;
 let other: Instance;
 let ada: Person;
 beforeAll(async () => {
-  app = await startAtrium();
-  other = await app.startSecondInstance();
+  app = await sharedAtrium();
+  other = await sharedSecondInstance();
   ada = await registerUser(app);
 });
 afterAll(() => app.stop());

@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { createRequire } from 'node:module';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { contentOf, historian, pathOf, replayed } from '../support/history.js';
 import { http } from '../support/http.js';
 import { createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, connectAndJoin } from '../support/sockets.js';
 import { createWorkspace } from '../support/workspaces.js';
 
@@ -13,8 +14,8 @@ let app: TestApp;
 let other: Instance;
 let ada: Person;
 beforeAll(async () => {
-  app = await startAtrium();
-  other = await app.startSecondInstance();
+  app = await sharedAtrium();
+  other = await sharedSecondInstance();
   ada = await registerUser(app);
 });
 afterEach(closeSockets);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import {
   createItem,
   type ItemAnswer,
@@ -7,11 +7,12 @@ import {
   type Person,
   registerUser,
 } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 
 type Page = PageAnswer<ItemAnswer>;
 
 let app: TestApp;
-beforeAll(async () => void (app = await startAtrium()));
+beforeAll(async () => void (app = await sharedAtrium()));
 afterAll(() => app.stop());
 
 async function personWithItems(count: number): Promise<{ person: Person; ids: string[] }> {

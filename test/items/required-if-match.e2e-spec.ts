@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import { addMember, createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 import { createWorkspace, type WorkspaceAnswer } from '../support/workspaces.js';
 
 let app: TestApp;
 let ada: Person;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   ada = await registerUser(app);
 });
 afterAll(() => app.stop());

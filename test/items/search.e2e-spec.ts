@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import {
   createItem,
   type ItemAnswer,
@@ -7,6 +7,7 @@ import {
   type Person,
   registerUser,
 } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 import { until } from '../support/until.js';
 
 interface Found extends ItemAnswer {
@@ -14,7 +15,7 @@ interface Found extends ItemAnswer {
 }
 
 let app: TestApp;
-beforeAll(async () => void (app = await startAtrium()));
+beforeAll(async () => void (app = await sharedAtrium()));
 afterAll(() => app.stop());
 
 const search = async (person: Person, query: Record<string, string>) => {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import {
   addMember,
@@ -10,6 +10,7 @@ import {
   type Person,
   registerUser,
 } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, connectAndJoin } from '../support/sockets.js';
 import { createWorkspace } from '../support/workspaces.js';
 
@@ -25,8 +26,8 @@ let ada: Person;
 let viewer: Person;
 let eve: Person;
 beforeAll(async () => {
-  app = await startAtrium();
-  other = await app.startSecondInstance();
+  app = await sharedAtrium();
+  other = await sharedSecondInstance();
   [ada, viewer, eve] = await Promise.all([1, 2, 3].map(() => registerUser(app)));
   await addMember(app, ada.workspaceId, viewer, 'viewer');
 });

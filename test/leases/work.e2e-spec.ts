@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { lacksScope, type RunningAgent, startAgent } from '../support/agents.js';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import { claim, lease, type LeaseAnswer, type WorkAnswer } from '../support/leases.js';
 import {
   createItem,
@@ -9,13 +9,14 @@ import {
   type Person,
   registerUser,
 } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 import { closeSockets, connectAndJoin } from '../support/sockets.js';
 
 let app: TestApp;
 let owner: Person;
 let [ada, bob]: RunningAgent[] = [];
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   owner = await registerUser(app);
   ada = await startAgent(app, owner, ['leases', 'items:write', 'items:read']);
   bob = await startAgent(app, owner, ['leases', 'items:write:type=other']);

@@ -11,10 +11,11 @@ import { CloseCode } from '../../src/rooms/close-codes.js';
 import * as frames from '../../src/rooms/rooms.dto.js';
 import { RoomsGateway } from '../../src/rooms/rooms.gateway.js';
 import { startAgent } from '../support/agents.js';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import type { LeaseAnswer } from '../support/leases.js';
 import { addMember, createItem, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 import { closeSockets, connect, type ServerFrame } from '../support/sockets.js';
 
 interface Message {
@@ -33,7 +34,7 @@ let grace: Person;
 let document: Document;
 const seen: ServerFrame[] = [];
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   ada = await registerUser(app);
   grace = await registerUser(app);
   await addMember(app, ada.workspaceId, grace, 'member');

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Validator } from '@seriousme/openapi-schema-validator';
-import { startAtrium, type TestApp, testVariables } from '../support/app.js';
+import { type TestApp, testVariables } from '../support/app.js';
 import { http } from '../support/http.js';
 import { type AtriumProcess, spawnAtrium } from '../support/process.js';
 import { type Route, routesOf } from '../support/routes.js';
+import { sharedAtrium } from '../support/shared-app.js';
 
 interface Schema {
   readonly $ref?: string;
@@ -34,7 +35,7 @@ let built: AtriumProcess;
 let document: Document;
 let operations: { route: Route; operation: Operation }[];
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   built = await spawnAtrium(testVariables(app.databaseUrl));
   document = (await http({ url: await built.url() }).get<Document>('/openapi.json')).body;
   operations = routesOf(app.nest).map((route) => ({

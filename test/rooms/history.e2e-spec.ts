@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { RoomDirectory } from '../../src/rooms/room-directory.js';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { type Answer, http, type HttpClient } from '../support/http.js';
 import { addMember, createItem, type PageAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, type CloudEvent, connectAndJoin, seqOf } from '../support/sockets.js';
 import { createWorkspace } from '../support/workspaces.js';
 
@@ -16,8 +17,8 @@ let elsewhere: Instance;
 let [ada, bob]: Person[] = [];
 let room: string;
 beforeAll(async () => {
-  app = await startAtrium();
-  elsewhere = await app.startSecondInstance();
+  app = await sharedAtrium();
+  elsewhere = await sharedSecondInstance();
 });
 beforeEach(async () => {
   [ada, bob] = [await registerUser(app), await registerUser(app)];

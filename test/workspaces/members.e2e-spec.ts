@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { addMember, type PageAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { createWorkspace, type MemberAnswer, type WorkspaceAnswer } from '../support/workspaces.js';
 
 let app: TestApp;
@@ -10,8 +11,8 @@ let second: Instance;
 let [owner, admin, member, viewer]: Person[] = [];
 let workspace: WorkspaceAnswer;
 beforeAll(async () => {
-  app = await startAtrium();
-  second = await app.startSecondInstance();
+  app = await sharedAtrium();
+  second = await sharedSecondInstance();
   [owner, admin, member, viewer] = [
     await registerUser(app, { name: 'Olga' }),
     await registerUser(app),

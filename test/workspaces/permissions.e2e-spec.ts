@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { createAgent } from '../support/agents.js';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import { addToRoom, createRoom } from '../support/custom-rooms.js';
 import type { Answer, ProblemAnswer } from '../support/http.js';
 import { addMember, createItem, type Person, registerUser, type PageAnswer } from '../support/people.js';
 import { routesOf } from '../support/routes.js';
+import { sharedAtrium } from '../support/shared-app.js';
 import { closeSockets, connect } from '../support/sockets.js';
 import { createWorkspace, type InvitationAnswer, type WorkspaceAnswer } from '../support/workspaces.js';
 import { type Case, CASES, type Ids, invitations, ROLES } from './routes-by-role.js';
@@ -17,7 +18,7 @@ let app: TestApp;
 let [owner, bystander, stranger]: Person[] = [];
 const people = new Map<string, Person>();
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   [owner, bystander, stranger] = [await registerUser(app), await registerUser(app), await registerUser(app)];
   for (const role of ROLES) people.set(role, await registerUser(app));
 });

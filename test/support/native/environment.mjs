@@ -13,8 +13,7 @@ export default class NativeEnvironment extends TestEnvironment {
     // Decorators leave their metadata where the framework, which lives outside of Jest, looks for it.
     this.global.Reflect = Reflect;
     // To `expect`, which a worker loads once (runner.mjs), an error or a date of a file is none otherwise.
-    for (const type of [Error, Date])
-      Object.setPrototypeOf(this.global[type.name].prototype, type.prototype);
+    for (const type of [Error, Date]) Object.setPrototypeOf(this.global[type.name].prototype, type.prototype);
     Error.stackTraceLimit = stackTraceLimit;
   }
 }

@@ -50,7 +50,10 @@ function forgetLastFile(path) {
 /** As `expect`, which knows `String` and the like only as its own. */
 function expectOf(expect, global) {
   const own = new Map(
-    [String, Number, Boolean, BigInt, Symbol, Function, Object, Array].map((type) => [global[type.name], type]),
+    [String, Number, Boolean, BigInt, Symbol, Function, Object, Array].map((type) => [
+      global[type.name],
+      type,
+    ]),
   );
   const any = (type) => expect.any(own.get(type) ?? type);
   const wrapped = (...args) => expect(...args);
