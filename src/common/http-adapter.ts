@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { Readable } from 'node:stream';
@@ -5,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Request, Response } from 'express';
 import { matchesNone } from './conditional.js';
 import { WORKSPACE } from './log-context.js';
+import { reasonOf } from './reason.js';
 import { CACHING, Representation, representationHeaders, type RepresentationMeta } from './representation.js';
 import { Streamed } from './streamed.js';
 
@@ -56,6 +58,11 @@ export class AtriumHttpAdapter extends ExpressAdapter {
   }
 }
 
+const logger = new Logger('Problem');
+
+const isReaderGone = (error: unknown): boolean =>
+  (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE';
+
 async function sendStreamed(
   response: Response,
   { text, meta, release, signal }: Streamed<unknown>,
@@ -66,9 +73,11 @@ async function sendStreamed(
     response.setHeader('Stream-Cursor', meta.cursor);
     if (response.req.method === 'HEAD') response.end();
     else await pipeline(Readable.from(text), response, { signal });
-  } catch {
-    // Nobody hears of it any more: a part of the answer is sent, and its end is missing.
+  } catch (error) {
+    // A part of the answer is sent, and its end is missing: no more than that can be told to whoever reads it.
     response.destroy();
+    if (!signal?.aborted && !isReaderGone(error))
+      logger.error(`An answer was broken off: ${reasonOf(error)}`, error);
   } finally {
     await release();
   }

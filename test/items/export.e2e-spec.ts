@@ -147,6 +147,23 @@ describe('An export of items', () => {
     await expect(answer.text()).rejects.toThrow();
   });
 
+  it('that loses its way to the database does not look whole, and the log says why', async () => {
+    const workspace = await createWorkspace(ada);
+    await fill(workspace.id, 2_500, 4_000);
+    const said: unknown[] = [];
+    const nothing = () => undefined;
+    app.nest.useLogger({ log: nothing, warn: nothing, error: (line: unknown) => void said.push(line) });
+    const reader = await slowReader(`/v1/items/export?workspaceId=${workspace.id}`);
+    await app.sql(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name = 'atrium snapshots'`,
+    );
+    await expect(reader.read()).rejects.toThrow();
+    const left = await slowReader(`/v1/items/export?workspaceId=${workspace.id}`);
+    left.close();
+    expect(said).toEqual([expect.stringMatching(/^An answer was broken off: ./)]);
+  });
+
   it('is for members alone', async () => {
     const workspace = await createWorkspace(ada);
     const eve = await registerUser(app);
