@@ -1,3 +1,4 @@
+import { inWorkspaces } from '../database/in-workspaces.sql.js';
 import type { Statement } from '../database/pipelined-statements.js';
 import { APPEND_CTES } from '../events/append.sql.js';
 import type { CombinableWrite } from '../events/write-combiner.js';
@@ -49,7 +50,7 @@ const CLAIMED = `UPDATE lease_states l SET state = 'leased', lease_id = gen_rand
         fence = k.version, delivered = k.delivered, attempts = l.attempts + 1,
         due_at = now() + k.ttl * interval '1 second', reason = NULL, changed_at = now()
       FROM taken k WHERE l.item_id = k.item_id AND l.workspace_id = k.workspace_id
-      RETURNING l.*, k.state AS old_state, k.lease_id AS old_lease, k.agent_id AS old_agent, k.n, k.rank`;
+      RETURNING l.*, k.state AS old_state, k.lease_id AS old_lease, k.agent_id AS old_agent, k.n, k.rank, k.homes`;
 
 /** What the stream is told of `claimed`: that a lease has expired, with 0 as `step`, and that there is a new one. */
 const TOLD = `
@@ -87,7 +88,7 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput, ClaimRow> = {
       FROM allowed GROUP BY ${SAME_SEARCH} HAVING sum(want) > 0
     ),
     wanted AS MATERIALIZED (
-      SELECT s.*, q.type, q.attempts, q.concurrency, q.claims,
+      SELECT s.*, ARRAY[s.workspace_id] AS homes, q.type, q.attempts, q.concurrency, q.claims,
         sum(s.want) OVER (PARTITION BY q.workspace_id, q.type ORDER BY s.search) - s.want AS before
       FROM searches s JOIN lease_types q ON q.workspace_id = s.workspace_id AND q.type = ANY (s.types)
     ),
@@ -101,9 +102,9 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput, ClaimRow> = {
       FROM wanted w LEFT JOIN gates g ON g.workspace_id = w.workspace_id AND g.type = w.type
     ),
     due AS MATERIALIZED (
-      SELECT p.search, d.* FROM passed p CROSS JOIN LATERAL (
+      SELECT p.search, p.homes, d.* FROM passed p CROSS JOIN LATERAL (
         SELECT l.item_id, l.priority, l.due_at, l.state, l.lease_id, l.agent_id, i.version
-        FROM lease_states l JOIN items i ON i.id = l.item_id AND i.workspace_id = l.workspace_id
+        FROM lease_states l JOIN items i ON i.id = l.item_id AND ${inWorkspaces('i.workspace_id', 'p.homes')}
         WHERE l.type = p.type AND ${isDue('p', 'p.attempts')}
         ORDER BY l.priority DESC, l.due_at, l.item_id LIMIT p.room FOR UPDATE OF l SKIP LOCKED
       ) d
@@ -132,7 +133,7 @@ export const CLAIM_LEASES: CombinableWrite<ClaimInput, ClaimRow> = {
     SELECT t.n, a.n IS NULL AS forbidden, ${LEASE_COLUMNS}, ${itemColumns('i')},
       e.id AS event_id, h.type AS event_type, h.principal_id, e.seq, e."time", h.data AS event_data
     FROM input t LEFT JOIN allowed a ON a.n = t.n LEFT JOIN (
-      claimed c JOIN items i ON i.id = c.item_id AND i.workspace_id = c.workspace_id
+      claimed c JOIN items i ON i.id = c.item_id AND ${inWorkspaces('i.workspace_id', 'c.homes')}
       JOIN changes h ON h.item_id = c.item_id
       JOIN appended e ON e.id = h.event_id
     ) ON c.n = t.n

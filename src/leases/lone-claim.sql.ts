@@ -1,5 +1,6 @@
 import { newId } from '../common/identifiers.js';
 import { rfc3339Sql } from '../common/rfc3339.js';
+import { inWorkspaces } from '../database/in-workspaces.sql.js';
 import type { StatementValue } from '../database/pipelined-statements.js';
 import type { LoneWrite } from '../events/write-combiner.js';
 import { itemRoomSql } from '../items/items.events.js';
@@ -28,6 +29,7 @@ export const LONE_CLAIM: LoneWrite<ClaimInput, ClaimRow> = {
     input.held_most,
     newId(),
     newId(),
+    [input.workspace_id],
   ],
   statement: {
     name: 'leases.claim_alone',
@@ -49,7 +51,7 @@ export const LONE_CLAIM: LoneWrite<ClaimInput, ClaimRow> = {
       FROM known k CROSS JOIN LATERAL (
         SELECT l.item_id, (l.state = 'leased')::int AS again, l.lease_id AS old_lease, l.agent_id AS old_agent,
           ${itemColumns('i')}
-        FROM lease_states l JOIN items i ON i.id = l.item_id AND i.workspace_id = l.workspace_id
+        FROM lease_states l JOIN items i ON i.id = l.item_id AND ${inWorkspaces('i.workspace_id', '$14::uuid[]')}
         WHERE l.workspace_id = $2 AND l.type = $3
           AND ${isDueFor({ from: '$7', to: '$8', least: '$5', most: '$6', labels: '$4', attempts: 'k.attempts' })}
         ORDER BY l.priority DESC, l.due_at, l.item_id LIMIT 1 FOR UPDATE OF l SKIP LOCKED
