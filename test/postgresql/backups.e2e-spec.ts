@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
+import { basename } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { runCommand } from '../../src/cli/run.js';
 import { type Instance, startInstance, testVariables } from '../support/app.js';
@@ -108,6 +109,28 @@ describe('A dump', () => {
     await expect(server.run('restore-dump.sh', [file], { DATABASE_URL: url })).rejects.toThrow(
       'into an empty one',
     );
+  });
+
+  it('of every night stands beside those of before, and those that are too old go, but for what is no dump', async () => {
+    await server.makeFolder('nights');
+    for (const name of ['atrium-20200101T000000Z.dump', 'notes.txt', 'atrium-20200102T000000Z.dump.part'])
+      await server.run('/usr/bin/touch', ['-d', '2020-01-03', server.at(`nights/${name}`)]);
+    const yesterday = 'atrium-20990101T000000Z.dump';
+    await server.run('/usr/bin/touch', [server.at(`nights/${yesterday}`)]);
+    const variables = {
+      DATABASE_URL: 'postgresql://pooler.invalid/x',
+      DATABASE_DIRECT_URL: server.url('main'),
+    };
+    const made = (await server.run('nightly.sh', [server.at('nights'), '14'], variables)).trim();
+    expect(readdirSync(server.at('nights')).toSorted()).toEqual([basename(made), yesterday, 'notes.txt']);
+    expect(await server.run('pg_restore', ['--list', made])).toContain('TABLE DATA public items');
+    // Without a new one, none goes.
+    await server.run('/usr/bin/touch', ['-d', '2020-01-03', made]);
+    const gone = { DATABASE_URL: server.url('main', 'nowhere') };
+    await expect(server.run('nightly.sh', [server.at('nights'), '14'], gone)).rejects.toThrow(
+      'does not exist',
+    );
+    expect(existsSync(made)).toBe(true);
   });
 
   it('that fails leaves no file that would be taken for one', async () => {
