@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startAtrium, type Instance, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { type LoginAnswer, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 
 let app: TestApp;
 /** The same database without any grace for a token that comes back. */
 let strict: Instance;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   strict = await app.startSecondInstance({ REFRESH_GRACE_SECONDS: '0' });
 });
 afterAll(() => app.stop());
@@ -37,7 +38,7 @@ describe('Refreshing', () => {
 
   it('gives fifty callers who race with one token one and the same successor, and none of them an error', async () => {
     const { refreshToken } = await registerUser(app);
-    const second = await app.startSecondInstance();
+    const second = await sharedSecondInstance();
     const answers = await Promise.all(
       Array.from({ length: 50 }, (_, n) => refresh(refreshToken, n % 2 ? app : second)),
     );

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Jobs } from '../../src/jobs/jobs.js';
 import { clientCredentials, lacksScope, type RunningAgent, startAgent } from '../support/agents.js';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import { http, type HttpClient, type ProblemAnswer } from '../support/http.js';
 import {
   createItem,
@@ -10,6 +10,7 @@ import {
   type Person,
   registerUser,
 } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 import { closeSockets, connect } from '../support/sockets.js';
 import { until } from '../support/until.js';
 import { createWorkspace } from '../support/workspaces.js';
@@ -30,7 +31,7 @@ let owner: Person;
 let workspaceId: string;
 let [writer, tasker, reader]: RunningAgent[] = [];
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   owner = await registerUser(app);
   ({ id: workspaceId } = await createWorkspace(owner));
   const start = (...scopes: string[]) => startAgent(app, owner, scopes, { workspaceId });

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { postForm } from '../support/agents.js';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import { Chromium, chromiumPath } from '../support/chromium.js';
 import { PASSWORD, registerUser } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 
 const GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
@@ -17,7 +18,7 @@ describe('The page for devices, in a real browser', () => {
 
   let app: TestApp;
   let browser: Chromium | undefined;
-  beforeAll(async () => void (app = await startAtrium()));
+  beforeAll(async () => void (app = await sharedAtrium()));
   afterAll(async () => {
     await browser?.close();
     await app.stop();

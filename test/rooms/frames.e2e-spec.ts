@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { type Person, registerUser } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 import { closeSockets, connect, connectAndJoin, type SocketClient } from '../support/sockets.js';
 
 let app: TestApp;
@@ -8,7 +9,7 @@ let strict: Instance;
 let ada: Person;
 let room: string;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   strict = await app.startSecondInstance({ SOCKET_FRAME_LIMIT_BYTES: '1024', SOCKET_FRAME_RATE: '5' });
   ada = await registerUser(app);
   room = `workspaces/${ada.workspaceId}`;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { Browser, setCookies } from '../support/browser.js';
 import {
   type CookieLogin,
@@ -11,6 +11,7 @@ import {
 } from '../support/cookie-sign-in.js';
 import { http } from '../support/http.js';
 import { type LoginAnswer, registerUser } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 
 const LISTED = 'https://app.example.com';
 
@@ -19,7 +20,7 @@ let app: TestApp;
 let secure: Instance;
 let strict: Instance;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   secure = await app.startSecondInstance({ PUBLIC_URL: 'https://atrium.example.com', CORS_ORIGINS: LISTED });
   strict = await app.startSecondInstance({ REFRESH_GRACE_SECONDS: '0' });
 });

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { setCookies } from '../support/browser.js';
 import { CSRF, REFRESH, refresh, signedIn } from '../support/cookie-sign-in.js';
 import { http } from '../support/http.js';
+import { sharedAtrium } from '../support/shared-app.js';
 
 const LISTED = 'https://app.example.com';
 
@@ -10,7 +11,7 @@ let app: TestApp;
 /** The same database as production has it: behind https, and with a web app on another origin. */
 let secure: Instance;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   secure = await app.startSecondInstance({ PUBLIC_URL: 'https://atrium.example.com', CORS_ORIGINS: LISTED });
 });
 afterAll(() => app.stop());

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { type LoginAnswer, type PageAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, connect } from '../support/sockets.js';
 import { until } from '../support/until.js';
 
@@ -21,8 +22,8 @@ const DAY_MS = 86_400_000;
 let app: TestApp;
 let elsewhere: Instance;
 beforeAll(async () => {
-  app = await startAtrium();
-  elsewhere = await app.startSecondInstance();
+  app = await sharedAtrium();
+  elsewhere = await sharedSecondInstance();
 });
 afterEach(closeSockets);
 afterAll(() => app.stop());
