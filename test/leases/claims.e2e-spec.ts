@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { LeaseExpiry } from '../../src/leases/lease-expiry.js';
 import { type RunningAgent, startAgent } from '../support/agents.js';
 import { type Instance, startAtrium, type TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
@@ -26,9 +25,6 @@ const ids = (leases: readonly LeaseAnswer[]) => leases.map(({ item }) => item.id
 const newItem = (type: string, wish?: unknown): Promise<ItemAnswer> =>
   createItem(owner, { type, data: wish === undefined ? {} : { lease: wish } });
 const elsewhere = ({ token }: RunningAgent) => ({ http: http(other, token) });
-/** Ends the time of a lease, by the database's clock. */
-const expire = ({ id }: { id: string }) =>
-  app.sql(`UPDATE lease_states SET due_at = now() - interval '1 ms' WHERE lease_id = $1`, [id]);
 const events = async (item: { id: string }) =>
   (
     await app.sql<{ type: string }>(`SELECT type FROM events WHERE subject = $1 ORDER BY seq`, [
@@ -264,57 +260,6 @@ describe('A claim that waits', () => {
 
   it('ends empty when its time is over', async () => {
     expect(await claim(ada, 'nothing', { waitSeconds: 1 })).toEqual([]);
-  });
-});
-
-describe('A lease that has expired', () => {
-  it('is claimed by the next at once; whoever had it can do nothing more under it', async () => {
-    const item = await newItem('slow');
-    const [old] = await claim(ada, 'slow');
-    await expire(old);
-    for (const action of ['complete', 'release'])
-      expect((await lease(ada, old, action)).body.code).toBe('lease_lost');
-    const [held] = await claim(bob, 'slow');
-    expect(held).toMatchObject({ attempt: 2, item: { id: item.id } });
-    for (const [action, body] of [
-      ['extend', { ttlSeconds: 60 }],
-      ['complete', { patch: { title: 'stale' } }],
-      ['fail', { reason: 'x' }],
-      ['release', undefined],
-    ] as const)
-      expect((await lease(ada, old, action, body)).body.code).toBe('lease_lost');
-    expect((await lease(bob, held, 'complete')).body).toMatchObject({ state: 'done', attempt: 2 });
-    expect(await events(item)).toEqual([
-      'item.created',
-      'lease.claimed',
-      'lease.expired',
-      'lease.claimed',
-      'lease.completed',
-    ]);
-    expect((await owner.http.get<ItemAnswer>(`/v1/items/${item.id}`)).body.title).toBe('A task');
-  });
-
-  it('lives on when it is extended, and is never shortened', async () => {
-    await newItem('long');
-    const [held] = await claim(ada, 'long', { ttlSeconds: 60 });
-    const extend = async (ttlSeconds: number) =>
-      Date.parse((await lease<{ expiresAt: string }>(ada, held, 'extend', { ttlSeconds })).body.expiresAt);
-    const longer = await extend(600);
-    expect(longer).toBeGreaterThan(Date.parse(held.expiresAt));
-    expect(await extend(1)).toBe(longer);
-  });
-
-  it('is told to the stream by a job, and is dead when it was tried too often', async () => {
-    await owner.http.call('PUT', '/v1/leases/types', { json: { type: 'deadly', attempts: 2 } });
-    const item = await newItem('deadly');
-    for (const attempt of [1, 2]) {
-      const [held] = await claim(bob, 'deadly');
-      expect(held.attempt).toBe(attempt);
-      await expire(held);
-      await app.nest.get(LeaseExpiry).run();
-    }
-    expect(await claim(ada, 'deadly')).toEqual([]);
-    expect((await events(item)).slice(-3)).toEqual(['lease.expired', 'lease.claimed', 'lease.dead']);
   });
 });
 

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { LeaseExpiry } from '../../src/leases/lease-expiry.js';
 import { lacksScope, type RunningAgent, startAgent } from '../support/agents.js';
 import type { TestApp } from '../support/app.js';
 import { claim, lease, type LeaseAnswer, type WorkAnswer } from '../support/leases.js';
@@ -29,6 +30,12 @@ const read = async (held: LeaseAnswer) => (await owner.http.get<ItemAnswer>(path
 const under = (id: string, headers = {}) => ({ headers: { Lease: id, ...headers } });
 const expire = ({ id }: { id: string }) =>
   app.sql(`UPDATE lease_states SET due_at = now() - interval '1 ms' WHERE lease_id = $1`, [id]);
+const events = async (item: { id: string }) =>
+  (
+    await app.sql<{ type: string }>(`SELECT type FROM events WHERE subject = $1 ORDER BY seq`, [
+      `items/${item.id}`,
+    ])
+  ).map(({ type }) => type);
 async function leased(type: string, agent = ada): Promise<LeaseAnswer> {
   await createItem(owner, { type });
   return (await claim(agent, type))[0];
@@ -117,6 +124,57 @@ describe('Completing', () => {
     expect((await lease(ada, held, 'complete', { patch: { title: 'x' } })).status).toBe(428);
     await owner.http.patch(`/v1/workspaces/${workspaceId}`, { requireIfMatch: false });
     expect((await lease(ada, held, 'complete')).status).toBe(200);
+  });
+});
+
+describe('A lease that has expired', () => {
+  it('is claimed by the next at once; whoever had it can do nothing more under it', async () => {
+    const item = await createItem(owner, { type: 'slow' });
+    const [old] = await claim(ada, 'slow');
+    await expire(old);
+    for (const action of ['complete', 'release'])
+      expect((await lease(ada, old, action)).body.code).toBe('lease_lost');
+    const [held] = await claim(bob, 'slow');
+    expect(held).toMatchObject({ attempt: 2, item: { id: item.id } });
+    for (const [action, body] of [
+      ['extend', { ttlSeconds: 60 }],
+      ['complete', { patch: { title: 'stale' } }],
+      ['fail', { reason: 'x' }],
+      ['release', undefined],
+    ] as const)
+      expect((await lease(ada, old, action, body)).body.code).toBe('lease_lost');
+    expect((await lease(bob, held, 'complete')).body).toMatchObject({ state: 'done', attempt: 2 });
+    expect(await events(item)).toEqual([
+      'item.created',
+      'lease.claimed',
+      'lease.expired',
+      'lease.claimed',
+      'lease.completed',
+    ]);
+    expect((await owner.http.get<ItemAnswer>(`/v1/items/${item.id}`)).body.title).toBe('A task');
+  });
+
+  it('lives on when it is extended, and is never shortened', async () => {
+    await createItem(owner, { type: 'long' });
+    const [held] = await claim(ada, 'long', { ttlSeconds: 60 });
+    const extend = async (ttlSeconds: number) =>
+      Date.parse((await lease<{ expiresAt: string }>(ada, held, 'extend', { ttlSeconds })).body.expiresAt);
+    const longer = await extend(600);
+    expect(longer).toBeGreaterThan(Date.parse(held.expiresAt));
+    expect(await extend(1)).toBe(longer);
+  });
+
+  it('is told to the stream by a job, and is dead when it was tried too often', async () => {
+    await owner.http.call('PUT', '/v1/leases/types', { json: { type: 'deadly', attempts: 2 } });
+    const item = await createItem(owner, { type: 'deadly' });
+    for (const attempt of [1, 2]) {
+      const [held] = await claim(bob, 'deadly');
+      expect(held.attempt).toBe(attempt);
+      await expire(held);
+      await app.nest.get(LeaseExpiry).run();
+    }
+    expect(await claim(ada, 'deadly')).toEqual([]);
+    expect((await events(item)).slice(-3)).toEqual(['lease.expired', 'lease.claimed', 'lease.dead']);
   });
 });
 
