@@ -115,12 +115,15 @@ function stopOnSignal(starting: Promise<Running>, logs: Logs): void {
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (stopping) process.exit(130);
     stopping = true;
+    const logger = new Logger('Shutdown');
+    logger.log(`Stopping on ${signal}`);
     try {
       await drain(await starting);
+      logger.log('Stopped');
       await logs.end();
       process.exit(0);
     } catch (error) {
-      new Logger('Shutdown').error(`Could not stop cleanly on ${signal}`, error);
+      logger.error(`Could not stop cleanly on ${signal}`, error);
       process.exit(1);
     }
   };

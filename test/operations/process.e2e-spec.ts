@@ -67,8 +67,8 @@ describe('The first start', () => {
 });
 
 describe.each(['SIGTERM', 'SIGINT'] as const)('On %s', (signal) => {
-  it('the request under way is finished and answered, and the process ends with 0', async () => {
-    const atrium = await start();
+  it('the request under way is finished and answered, and the process ends with 0; the log tells of both ends', async () => {
+    const atrium = await start({ LOG_LEVEL: 'log' });
     const url = await atrium.url();
     const ada = await registerUser({ url });
     const items = await holdItems();
@@ -86,6 +86,8 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('On %s', (signal) => {
     await items.release();
     expect((await answer).status).toBe(201);
     expect(await atrium.exited).toBe(0);
+    const told = logLines(atrium).filter(({ module }) => module === 'Shutdown');
+    expect(told.map(({ msg }) => msg)).toEqual([`Stopping on ${signal}`, 'Stopped']);
   });
 });
 
