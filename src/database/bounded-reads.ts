@@ -59,8 +59,8 @@ export class BoundedReads implements OnApplicationShutdown {
       ...sessionConfig(address, bounds),
       max: CONNECTIONS,
       way: 'reads',
-      // So long each may take: whoever waits behind one does not wait in vain.
-      stillMs: timeoutMs,
+      // So long each may take, and a second: whoever waits behind one does not wait in vain.
+      stillMs: timeoutMs + 1_000,
       types: AS_TEXT,
     });
     this.pool.on('error', (error) => {
