@@ -25,6 +25,9 @@ const PENDING_POLL_MS = 500;
  * after a second, and of which it might make a request the victim.
  */
 const LOCK_WAIT_MS = 500;
+/** Within a transaction: behind a pooler, a session's own limits are those of somebody else. */
+const BOUNDS = `SET LOCAL lock_timeout = ${LOCK_WAIT_MS}; SET LOCAL statement_timeout = 0;
+  SET LOCAL idle_in_transaction_session_timeout = 0`;
 const RETRIES = { retries: 40, minTimeout: 500, maxTimeout: 8_000, factor: 1.5, randomize: true };
 
 /** How the database is reached; see {@link import('./sessions.js').DatabaseAddress}. */
@@ -69,34 +72,33 @@ export async function revert(dataSource: DataSource, way: Way = {}): Promise<str
 }
 
 /**
- * Does what a migration asks for in a transaction, again when it did not get its locks; in none if it wants none, or if
- * there is one around already, behind a pooler. Who builds an index concurrently waits for others, and holds up nobody.
+ * Does what a migration asks for in a transaction, again when it did not get its locks; in none if it wants none. Who
+ * builds an index concurrently waits for others, and holds up nobody.
  */
 async function inTransaction(
   runner: QueryRunner,
   migration: MigrationInterface | undefined,
   work: () => Promise<unknown>,
 ): Promise<void> {
-  if (runner.isTransactionActive || migration?.transaction === false) {
+  if (migration?.transaction === false) {
     await work();
     return;
   }
   await retried(async () => {
     await runner.startTransaction();
     try {
-      await limitLockWait(runner);
+      await runner.query(BOUNDS);
       await work();
       await runner.commitTransaction();
     } catch (error) {
-      // Fails only on a broken connection, which has rolled back by itself.
-      await runner.rollbackTransaction().catch(() => undefined);
+      await rollBack(runner);
       throw error;
     }
   });
 }
 
-const limitLockWait = (runner: QueryRunner): Promise<unknown> =>
-  runner.query(`SELECT set_config('lock_timeout', $1, true)`, [`${LOCK_WAIT_MS}ms`]);
+/** Fails only on a broken connection, which has rolled back by itself. */
+const rollBack = (runner: QueryRunner): Promise<void> => runner.rollbackTransaction().catch(() => undefined);
 
 /** Does it again when a lock was not to be had in time, or when it was sacrificed to a deadlock. */
 const retried = <T>(attempt: () => Promise<T>): Promise<T> =>
@@ -181,7 +183,7 @@ async function locked<T>(
   const runner = dataSource.createQueryRunner();
   try {
     await runner.connect();
-    if (pooled) return await retried(() => withinTransaction(dataSource, runner, work));
+    if (pooled) return await besideLock(dataSource, runner, work);
     await lock(dataSource, runner, `SELECT pg_try_advisory_lock($1) AS got`);
     try {
       await runner.query(`SET statement_timeout = 0; SET lock_timeout = 0;
@@ -199,26 +201,33 @@ async function locked<T>(
 }
 
 /**
- * The same where a session lasts for a transaction only: all of it is one, and so all or nothing. A migration that
- * must not be in one needs PostgreSQL itself.
+ * The same where a session lasts for a transaction only: one that does nothing else holds the lock meanwhile. It reads
+ * nothing, so it has no snapshot for which an index that is built concurrently would wait.
  */
-async function withinTransaction<T>(
+async function besideLock<T>(
   dataSource: DataSource,
-  runner: QueryRunner,
+  holder: QueryRunner,
   work: (runner: QueryRunner) => Promise<T>,
 ): Promise<T> {
-  await runner.startTransaction();
+  const worker = dataSource.createQueryRunner();
   try {
-    await runner.query(`SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0`);
-    await limitLockWait(runner);
-    await lock(dataSource, runner, `SELECT pg_try_advisory_xact_lock($1) AS got`);
-    const answer = await work(runner);
-    await runner.commitTransaction();
-    return answer;
-  } catch (error) {
-    // Fails only on a broken connection, which has rolled back by itself.
-    await runner.rollbackTransaction().catch(() => undefined);
-    throw error;
+    await untilLocked(async () => {
+      // Whoever waits keeps no connection of the pooler's from whoever works.
+      await holder.startTransaction();
+      const [row] = await dataSource.query<[{ got: boolean }]>(
+        `SELECT pg_try_advisory_xact_lock($1) AS got`,
+        [MIGRATION_LOCK],
+        holder,
+      );
+      if (!row.got) await holder.rollbackTransaction();
+      return row.got;
+    });
+    await holder.query(BOUNDS);
+    await worker.connect();
+    return await work(worker);
+  } finally {
+    if (holder.isTransactionActive) await rollBack(holder);
+    await worker.release();
   }
 }
 
@@ -227,10 +236,16 @@ async function withinTransaction<T>(
  * process's CREATE INDEX CONCURRENTLY would wait for it, and both for ever.
  */
 async function lock(dataSource: DataSource, runner: QueryRunner, sql: string): Promise<void> {
+  await untilLocked(async () => {
+    const [row] = await dataSource.query<[{ got: boolean }]>(sql, [MIGRATION_LOCK], runner);
+    return row.got;
+  });
+}
+
+async function untilLocked(attempt: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + LOCK_LIMIT_MS;
   while (performance.now() < deadline) {
-    const [row] = await dataSource.query<[{ got: boolean }]>(sql, [MIGRATION_LOCK], runner);
-    if (row.got) return;
+    if (await attempt()) return;
     await delay(LOCK_POLL_MS);
   }
   throw new Error('Another process has been applying migrations for ten minutes: see what it is doing');
