@@ -176,7 +176,7 @@ export const mutants: readonly Mutant[] = [
     seconds: 5,
     changes: [
       {
-        file: 'leases/lease-claim.sql.js',
+        file: 'leases/lease-search.sql.js',
         find: 'l.due_at <= now()',
         put: "l.due_at <= now() + interval '3 seconds'",
       },
@@ -187,7 +187,11 @@ export const mutants: readonly Mutant[] = [
     about: 'a claim takes what it has found, whatever became of it meanwhile',
     drill: 'leases',
     seconds: 5,
-    changes: [{ file: 'leases/lease-claim.sql.js', find: 'FOR UPDATE OF l SKIP LOCKED', put: '' }],
+    changes: ['leases/lease-claim.sql.js', 'leases/lone-claim.sql.js'].map((file) => ({
+      file,
+      find: 'FOR UPDATE OF l SKIP LOCKED',
+      put: '',
+    })),
   },
   {
     name: 'writes-without-fence',
@@ -210,8 +214,13 @@ export const mutants: readonly Mutant[] = [
     changes: [
       {
         file: 'leases/lease-changes.sql.js',
-        find: "const HELD = `l.state = 'leased' AND l.agent_id = t.principal_id AND l.due_at > clock_timestamp()`",
-        put: "const HELD = `l.state = 'leased' AND l.agent_id = t.principal_id`",
+        find: "l.state = 'leased' AND l.agent_id IS NOT DISTINCT FROM t.principal_id AND l.due_at > clock_timestamp()",
+        put: "l.state = 'leased' AND l.agent_id IS NOT DISTINCT FROM t.principal_id",
+      },
+      {
+        file: 'leases/lone-end.sql.js',
+        find: "l.state = 'leased' AND l.agent_id IS NOT DISTINCT FROM $3\n        AND l.due_at > clock_timestamp()",
+        put: "l.state = 'leased' AND l.agent_id IS NOT DISTINCT FROM $3",
       },
     ],
   },
