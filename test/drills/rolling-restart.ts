@@ -72,6 +72,8 @@ export async function rollingRestart(ground: Ground, main: string, requests: num
   }
 }
 
+const roomOf = (person: Person): string => `workspaces/${person.workspaceId}`;
+
 /** Callers and a follower, by way of the balancer. */
 class Load {
   private readonly agent = new Agent({ keepAlive: true, maxSockets: CALLERS });
@@ -81,7 +83,6 @@ class Load {
   private sent = 0;
   private readonly subjects = new Set<string>();
   private reconnects = 0;
-  private cursor: string | undefined;
   private over = false;
   private readonly calling: Promise<unknown>;
   private readonly following: Promise<void>;
@@ -92,6 +93,8 @@ class Load {
     private readonly person: Person,
     private readonly itemId: string,
     first: SocketClient,
+    /** Of the last event that was heard; at first where the room was before anything was written. */
+    private cursor: string | undefined,
   ) {
     this.following = this.follow(first);
     this.calling = Promise.all(Array.from({ length: CALLERS }, () => this.call()));
@@ -105,7 +108,8 @@ class Load {
       data: {},
     });
     const socket = await connect({ url }, { token: person.token });
-    return new Load(url, requests, person, created.body.id, socket);
+    const { cursor } = await socket.join(roomOf(person));
+    return new Load(url, requests, person, created.body.id, socket, cursor);
   }
 
   /** Resolves when so many requests were sent. */
@@ -167,12 +171,11 @@ class Load {
     return promise;
   }
 
-  /** Follows the workspace, from where it was when it is told to reconnect. */
+  /** Follows the workspace, from where it was when it is told to reconnect; the first socket is in the room. */
   private async follow(first: SocketClient): Promise<void> {
-    const room = `workspaces/${this.person.workspaceId}`;
-    for (let socket: SocketClient | undefined = first; socket; socket = await this.again()) {
-      const { cursor } = await socket.join(room, this.cursor);
-      this.cursor ??= cursor;
+    const room = roomOf(this.person);
+    for (let socket: SocketClient = first; ; socket = await this.again()) {
+      if (socket !== first) await socket.join(room, this.cursor);
       const closed = socket.closed.then(() => true);
       for (let taken = 0, isOver = false; !isOver;) {
         isOver = (await Promise.race([closed, delay(50)])) ?? this.over;
