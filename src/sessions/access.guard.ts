@@ -12,6 +12,7 @@ import {
 import { Forbidden, Problem, Unauthenticated } from '../common/problem.js';
 import { admitAgent, AGENT_ACCESS, type AgentAccess } from '../common/scopes.js';
 import { BadTokens } from '../rate-limits/bad-tokens.js';
+import { JwtStrategy } from './jwt.strategy.js';
 import { SessionRevocations } from './session-revocations.js';
 import { SessionRevoked } from './sessions.errors.js';
 import { VerifiedTokens } from './verified-tokens.js';
@@ -21,14 +22,15 @@ import { VerifiedTokens } from './verified-tokens.js';
  * recognised; whether its session was revoked is asked every time, from memory.
  */
 @Injectable()
-export class AccessGuard extends AuthGuard('jwt') {
+export class AccessGuard extends AuthGuard() {
   constructor(
+    strategy: JwtStrategy,
     private readonly reflector: Reflector,
     private readonly verified: VerifiedTokens,
     private readonly revocations: SessionRevocations,
     private readonly badTokens: BadTokens,
   ) {
-    super();
+    super({ defaultStrategy: strategy.name });
   }
 
   override canActivate(context: ExecutionContext): boolean | Promise<boolean> {

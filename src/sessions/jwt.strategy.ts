@@ -1,7 +1,9 @@
-import { Injectable } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import type { Request } from 'express';
 import jwt from 'jsonwebtoken';
+import passport from 'passport';
 import { Strategy } from 'passport-jwt';
 import { bearerToken, type Principal } from '../common/access.js';
 import { Clock } from '../common/clock.js';
@@ -15,7 +17,7 @@ type KeyFound = (error: unknown, key?: string | Buffer) => void;
 
 /** Reads the bearer token of a request (RFC 6750, section 2.1). Headers only: a URL ends up in logs. */
 @Injectable()
-export class JwtStrategy extends PassportStrategy(Strategy) {
+export class JwtStrategy extends PassportStrategy(Strategy) implements OnApplicationShutdown {
   constructor(
     config: AtriumConfig,
     keys: TokenKeys,
@@ -38,6 +40,10 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
       ignoreExpiration: true, // judged below, by the injected clock
       passReqToCallback: true,
     });
+    // All applications of a process share one passport: by a common name, the last one's keys and clock would judge for all.
+    passport.unuse(this.name);
+    this.name = `jwt-${randomUUID()}`;
+    passport.use(this);
   }
 
   /** The signature was good: what remains is whether it is an access token at all, and still alive. */
@@ -45,5 +51,9 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
     const principal = principalOf(jwt.decode(bearerToken(request) ?? '', { complete: true }));
     if (principal.expiresAt <= this.clock.now()) throw new Unauthenticated('The access token has expired.');
     return principal;
+  }
+
+  onApplicationShutdown(): void {
+    passport.unuse(this.name);
   }
 }

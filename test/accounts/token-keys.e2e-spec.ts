@@ -85,7 +85,7 @@ describe('With configured key pairs', () => {
     for (const file of [...files, join(folder, 'missing.json')])
       expect(() => loadConfig({ TOKEN_KEYS_FILE: file })).toThrow(/TOKEN_KEYS_FILE/);
   });
-  // Last: passport knows one strategy in a process, that of the newest instance.
+
   it('a rotation lets the old tokens live while the old key is listed, and no longer', async () => {
     const { token } = await registerUser(app);
     const overlapping = await app.startSecondInstance({
@@ -99,6 +99,9 @@ describe('With configured key pairs', () => {
     });
     expect(await status(newer, rotated.url)).toBe(200);
     expect(await status(token, rotated.url)).toBe(401);
+    // Each by its own keys, though passport is one for the whole process.
+    expect(await status((await registerUser(app)).token)).toBe(200);
+    expect(await status(newer)).toBe(401);
   });
 });
 
