@@ -101,6 +101,8 @@ export class AtriumConfig {
     readonly smtpUrl: string | undefined;
     /** `Name <address>` or an address. */
     readonly from: string;
+    /** How long mails stay in that folder; 0: for ever. */
+    readonly retentionDays: number;
   };
   /** Whether accounts come into being by a link in a mail, so that nobody learns who has one. */
   readonly registrationByMail: boolean;
@@ -201,7 +203,7 @@ export class AtriumConfig {
     };
     this.publicUrl = env.PUBLIC_URL;
     this.issuers = issuersOf(env);
-    this.mail = { smtpUrl: env.SMTP_URL, from: env.MAIL_FROM };
+    this.mail = { smtpUrl: env.SMTP_URL, from: env.MAIL_FROM, retentionDays: env.MAIL_RETENTION_DAYS };
     this.registrationByMail =
       (env.REGISTRATION_CONFIRMATION ??
         (env.NODE_ENV === 'production' && env.SMTP_URL !== undefined ? 'email' : 'off')) === 'email';

@@ -281,6 +281,10 @@ export class Environment extends TracingVariables {
   })
   MAIL_FROM = DEVELOPMENT_SENDER;
 
+  /** Of mails in the folder `outbox`; 0: for ever. */
+  @WholeNumber({ of: 'a whole number of days', unit: 'days', min: 0, max: 36_500 })
+  MAIL_RETENTION_DAYS = 30;
+
   /** Whether an account exists only after its address was proven; by default in production when mail is sent. */
   @IsOptional()
   @IsIn(['off', 'email'], { message: 'must be off or email' })

@@ -5,6 +5,9 @@ import { newId } from '../common/identifiers.js';
 import type { ComposedMail } from './mail.js';
 import { MailTransport } from './mail-transport.js';
 
+/** The folder in `DATA_DIR` that mails are written to. */
+export const outboxOf = (dataDir: string): string => join(dataDir, 'outbox');
+
 /**
  * Where mail goes without `SMTP_URL`: a folder of `.eml` files, oldest first by name, that any mail program
  * opens. They hold links that work, so only this process's user may read them.

@@ -1,15 +1,19 @@
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ConsoleLogger } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { simpleParser } from 'mailparser';
+import { v7 } from 'uuid';
+import { Clock } from '../../src/common/clock.js';
+import { CommonModule } from '../../src/common/common.module.js';
 import { ConfigModule } from '../../src/config/config.module.js';
 import { loadConfig } from '../../src/config/config.js';
 import { NotOneRecipient } from '../../src/mail/mail.js';
 import { MailModule } from '../../src/mail/mail.module.js';
 import { Mailer } from '../../src/mail/mailer.js';
+import { OutboxRetention } from '../../src/mail/outbox-retention.js';
 import { type MailServer, startMailServer } from '../support/smtp.js';
 import { until } from '../support/until.js';
 
@@ -24,11 +28,13 @@ async function startMailer(variables: Record<string, string>, log: string[] = []
     MAIL_FROM: 'Atrium <no-reply@atrium.example>',
     ...variables,
   });
-  const module = await Test.createTestingModule({ imports: [ConfigModule.register(config), MailModule] })
+  const module = await Test.createTestingModule({
+    imports: [ConfigModule.register(config), CommonModule, MailModule],
+  })
     .setLogger(keptIn(log))
     .compile();
   await module.init();
-  return { mailer: module.get(Mailer), stop: () => module.close() };
+  return { module, mailer: module.get(Mailer), stop: () => module.close() };
 }
 
 /** Keeps what is said of mails that are lost. */
@@ -197,6 +203,46 @@ describe('Without a server', () => {
     expect(mails[0].text).toContain(`The text of ${mails[0].subject}`);
     expect((await stat(outbox)).mode & 0o077).toBe(0);
     expect((await stat(join(outbox, files[0]))).mode & 0o077).toBe(0);
+    await rm(dataDir, { recursive: true });
+  });
+
+  const DAY_MS = 86_400_000;
+  /** The name of a mail that is so many days old. */
+  const named = (days: number, ending = 'eml') => `${v7({ msecs: Date.now() - days * DAY_MS })}.${ending}`;
+  const folderWith = async (names: readonly string[]) => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'atrium-outbox-'));
+    const outbox = join(dataDir, 'outbox');
+    await mkdir(outbox);
+    for (const name of names) await writeFile(join(outbox, name), 'a link that works');
+    return { dataDir, outbox };
+  };
+
+  it('mails that are older than MAIL_RETENTION_DAYS are removed, at the start and later, and nothing else is', async () => {
+    const [old, cutOff, young] = [named(31), named(31, 'eml.part'), named(29)];
+    const foreign = ['notes.eml', `${named(31).slice(0, 36)}.txt`];
+    const { dataDir, outbox } = await folderWith([old, cutOff, young, ...foreign]);
+    const { module, mailer, stop } = await startMailer({ DATA_DIR: dataDir });
+    await until('the old ones are gone', async () => (await readdir(outbox)).length === 3);
+    expect((await readdir(outbox)).sort()).toEqual([young, ...foreign].sort());
+    await mailer.send({ to: 'ada@example.com', subject: 'New', text: 'T' });
+    await until('there is a new one', async () => (await readdir(outbox)).length === 4);
+    module.get(Clock).now = () => Date.now() + 2 * DAY_MS;
+    await module.get(OutboxRetention).sweep();
+    expect(await readdir(outbox)).toHaveLength(3);
+    expect(await readdir(outbox)).not.toContain(young);
+    await stop();
+    await rm(dataDir, { recursive: true });
+  });
+
+  it('also when there is a server by now; and none with MAIL_RETENTION_DAYS=0', async () => {
+    const { dataDir, outbox } = await folderWith([named(300), named(31)]);
+    const keeping = await startMailer({ DATA_DIR: dataDir, MAIL_RETENTION_DAYS: '0' });
+    await keeping.module.get(OutboxRetention).sweep();
+    await keeping.stop();
+    expect(await readdir(outbox)).toHaveLength(2);
+    const sending = await startMailer({ DATA_DIR: dataDir, SMTP_URL: server.url });
+    await until('they are gone', async () => (await readdir(outbox)).length === 0);
+    await sending.stop();
     await rm(dataDir, { recursive: true });
   });
 });
