@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { AccountsService } from '../../src/accounts/accounts.service.js';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import {
   addMember,
@@ -10,14 +10,15 @@ import {
   registerUser,
   type UserAnswer,
 } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, connect } from '../support/sockets.js';
 import { until } from '../support/until.js';
 
 let app: TestApp;
 let elsewhere: Instance;
 beforeAll(async () => {
-  app = await startAtrium();
-  elsewhere = await app.startSecondInstance();
+  app = await sharedAtrium();
+  elsewhere = await sharedSecondInstance();
 });
 afterEach(closeSockets);
 afterAll(() => app.stop());

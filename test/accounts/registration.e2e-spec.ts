@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { type LoginAnswer, PASSWORD, registerUser, type UserAnswer } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 let app: TestApp;
-beforeAll(async () => void (app = await startAtrium()));
+beforeAll(async () => void (app = await sharedAtrium()));
 afterAll(() => app.stop());
 
 const register = (body: unknown) => http(app).post<LoginAnswer>('/v1/auth/register', body);

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { type AgentAnswer, createAgent } from '../support/agents.js';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import { type Person, type PageAnswer, addMember, registerUser } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 import { closeSockets, connect } from '../support/sockets.js';
 import { createWorkspace } from '../support/workspaces.js';
 
@@ -9,7 +10,7 @@ let app: TestApp;
 let [owner, member, stranger]: Person[] = [];
 let workspaceId: string;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   [owner, member, stranger] = [await registerUser(app), await registerUser(app), await registerUser(app)];
   ({ id: workspaceId } = await createWorkspace(owner));
   await addMember(app, workspaceId, member, 'member');

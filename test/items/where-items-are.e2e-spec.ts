@@ -3,8 +3,9 @@ import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { PipelinedStatements, type Statement } from '../../src/database/pipelined-statements.js';
 import { ItemHomes } from '../../src/items/item-homes.js';
-import { startAtrium, type TestApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
 import { createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 import { closeSockets, connectAndJoin } from '../support/sockets.js';
 
 let app: TestApp;
@@ -12,7 +13,7 @@ let homes: ItemHomes;
 let ada: Person;
 let bob: Person;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   homes = app.nest.get(ItemHomes);
   [ada, bob] = await Promise.all([registerUser(app), registerUser(app)]);
 });

@@ -2,11 +2,12 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Heartbeats } from '../../src/leases/heartbeats.js';
 import { clientCredentials, type RunningAgent, startAgent } from '../support/agents.js';
-import { type Instance, startAtrium, testVariables, type TestApp } from '../support/app.js';
+import { type Instance, testVariables, type TestApp } from '../support/app.js';
 import { claim, type HeartbeatAnswer, lease } from '../support/leases.js';
 import { compiledPath, root } from '../support/native/paths.mjs';
 import { createItem, type Person, registerUser } from '../support/people.js';
 import { type AtriumProcess, spawnAtrium } from '../support/process.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, connect, type ServerFrame, type SocketClient } from '../support/sockets.js';
 import { until } from '../support/until.js';
 
@@ -14,8 +15,8 @@ let app: TestApp;
 let other: Instance;
 let owner: Person;
 beforeAll(async () => {
-  app = await startAtrium();
-  other = await app.startSecondInstance();
+  app = await sharedAtrium();
+  other = await sharedSecondInstance();
   owner = await registerUser(app);
 });
 afterEach(closeSockets);

@@ -2,11 +2,12 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { LeaseExpiry } from '../../src/leases/lease-expiry.js';
 import { type RunningAgent, startAgent } from '../support/agents.js';
-import { type Instance, startAtrium, type TestApp, testVariables } from '../support/app.js';
+import { type Instance, type TestApp, testVariables } from '../support/app.js';
 import { claim, lease, type LeaseAnswer } from '../support/leases.js';
 import { compiledPath, root } from '../support/native/paths.mjs';
 import { createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
 import { spawnAtrium } from '../support/process.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, connect, type ConnectOptions, type SocketClient } from '../support/sockets.js';
 import { until } from '../support/until.js';
 
@@ -21,8 +22,8 @@ let other: Instance;
 let owner: Person;
 let [ada, bob]: RunningAgent[] = [];
 beforeAll(async () => {
-  app = await startAtrium();
-  other = await app.startSecondInstance();
+  app = await sharedAtrium();
+  other = await sharedSecondInstance();
   owner = await registerUser(app);
   ada = await startAgent(app, owner, ['leases', 'items:write']);
   bob = await startAgent(app, owner, ['leases']);

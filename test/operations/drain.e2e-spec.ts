@@ -2,10 +2,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { Lifecycle } from '../../src/common/lifecycle.js';
 import { StreamTail } from '../../src/events/stream-tail.js';
 import { startAgent } from '../support/agents.js';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { claim } from '../support/leases.js';
 import { type Person, registerUser } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 import { closeSockets, connectAndJoin } from '../support/sockets.js';
 import { until } from '../support/until.js';
 
@@ -14,7 +15,7 @@ let ada: Person;
 let leaving: Instance;
 let room: string;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   ada = await registerUser(app);
   room = `workspaces/${ada.workspaceId}`;
   leaving = await app.startSecondInstance();

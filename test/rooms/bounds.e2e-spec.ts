@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { type Person, registerUser } from '../support/people.js';
+import { sharedAtrium } from '../support/shared-app.js';
 import { closeSockets, connect, HandshakeRefused, type SocketClient } from '../support/sockets.js';
 import { until } from '../support/until.js';
 
@@ -9,7 +10,7 @@ let bounded: Instance;
 let ada: Person;
 let grace: Person;
 beforeAll(async () => {
-  app = await startAtrium();
+  app = await sharedAtrium();
   bounded = await app.startSecondInstance({
     RATE_LIMIT: 'on',
     SOCKETS_PER_PRINCIPAL: '2',

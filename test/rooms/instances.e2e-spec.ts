@@ -6,6 +6,7 @@ import { Streams } from '../../src/events/streams.js';
 import { type Instance, startAtrium, type TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { createItem, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, connect, connectAndJoin, seqOf, type SocketClient } from '../support/sockets.js';
 
 let app: TestApp;
@@ -13,8 +14,8 @@ let elsewhere: Instance;
 let ada: Person;
 let room: string;
 beforeAll(async () => {
-  app = await startAtrium();
-  elsewhere = await app.startSecondInstance();
+  app = await sharedAtrium();
+  elsewhere = await sharedSecondInstance();
 });
 beforeEach(async () => {
   ada = await registerUser(app);

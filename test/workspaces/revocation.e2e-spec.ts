@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { RoomDirectory } from '../../src/rooms/room-directory.js';
-import { type Instance, startAtrium, type TestApp } from '../support/app.js';
+import type { Instance, TestApp } from '../support/app.js';
 import { addMember, createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 import { closeSockets, connect, connectAndJoin, seqOf, type SocketClient } from '../support/sockets.js';
 import { until } from '../support/until.js';
 import { createWorkspace, type WorkspaceAnswer } from '../support/workspaces.js';
@@ -14,8 +15,8 @@ let workspace: WorkspaceAnswer;
 let item: ItemAnswer;
 let room: string;
 beforeAll(async () => {
-  app = await startAtrium();
-  second = await app.startSecondInstance();
+  app = await sharedAtrium();
+  second = await sharedSecondInstance();
   [owner, bob] = [await registerUser(app), await registerUser(app)];
 });
 afterEach(closeSockets);
