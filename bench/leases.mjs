@@ -1,10 +1,12 @@
 // `npm run bench:leases`: agents who claim items, and say that they are done, through Atrium's services, beside workers
 // with a connection each who claim the same items of the same table in a loop as one would write it by hand: in a
-// transaction that selects, locks and updates, and by one statement that does it all. No HTTP on any side, in one
-// process, in interleaved rounds. Then how long a new item waits for a waiting agent.
+// transaction that selects, locks and updates, in one that also asks for the membership and writes an event row as live
+// updates need it, though in no order, and by one statement that tells nobody. No HTTP on any side, in one process, in
+// interleaved rounds. Then how long a new item waits for a waiting agent.
 import { parseArgs } from 'node:util';
 import { TEAM, userId } from './data.mjs';
 import { inside } from './inside.mjs';
+import { plainWorker } from './plain-leases.mjs';
 import { median, percentile } from './report.mjs';
 
 const { values: options } = parseArgs({
@@ -26,42 +28,16 @@ const TYPE = 'job';
 /** As many as no slice uses up. */
 const JOBS = 40_000;
 const TTL_SECONDS = 600;
+const WORK = { workspaceId: TEAM, type: TYPE, ttlSeconds: TTL_SECONDS };
 /** That nobody claims. */
 const OTHER_ITEMS = 10_000;
 /** An agent may hold so many; whoever claims without an end goes on as the next agent. */
 const LEASE_LIMIT = 100;
 const POLL_MS = 50;
-/** The whole of a claim, with the item that it is about, by one statement; it is told to nobody. */
-const CLAIM = {
-  name: 'claim',
-  text: `UPDATE lease_states l SET state = 'leased', lease_id = gen_random_uuid(), agent_id = $1, fence = i.version,
-      attempts = attempts + 1, due_at = now() + $4::int * interval '1 second', changed_at = now()
-    FROM (
-      SELECT item_id FROM lease_states
-      WHERE workspace_id = $2 AND type = $3 AND state IN ('ready', 'leased') AND due_at <= now()
-      ORDER BY priority DESC, due_at, item_id LIMIT 1 FOR UPDATE SKIP LOCKED
-    ) next JOIN items i ON i.id = next.item_id
-    WHERE l.item_id = next.item_id
-    RETURNING l.lease_id AS id, l.attempts, l.due_at, i.id AS item, i.type, i.title, i.data, i.version`,
-};
-/** The same as a transaction: the next one is locked, then written. */
-const NEXT = {
-  name: 'next',
-  text: `SELECT i.id AS item, i.type, i.title, i.data, i.version FROM lease_states l JOIN items i ON i.id = l.item_id
-    WHERE l.workspace_id = $1 AND l.type = $2 AND l.state IN ('ready', 'leased') AND l.due_at <= now()
-    ORDER BY l.priority DESC, l.due_at, l.item_id LIMIT 1 FOR UPDATE OF l SKIP LOCKED`,
-};
-const TAKE = {
-  name: 'take',
-  text: `UPDATE lease_states SET state = 'leased', lease_id = gen_random_uuid(), agent_id = $1, fence = $3,
-      attempts = attempts + 1, due_at = now() + $4::int * interval '1 second', changed_at = now()
-    WHERE item_id = $2 RETURNING lease_id AS id, attempts, due_at`,
-};
-const COMPLETE = {
-  name: 'complete',
-  text: `UPDATE lease_states SET state = 'done', changed_at = now()
-    WHERE lease_id = $1 AND state = 'leased' AND agent_id = $2 AND due_at > clock_timestamp() RETURNING item_id`,
-};
+/** How many wait for new items. */
+const WAITING = [1, 8];
+/** Loops by hand. */
+const PLAIN = ['told transactions', 'transactions', 'statements'];
 const JOB_DATA = { status: 'open', priority: 3, notes: 'x'.repeat(400) };
 const FILL = `INSERT INTO items (id, workspace_id, type, title, data, created_by, updated_by)
   SELECT gen_random_uuid(), $1, $2, 'A job', $3::jsonb, $4, $4 FROM generate_series(1, $5::int)`;
@@ -85,7 +61,8 @@ await inside(async ({ app, connect, load }) => {
   await app.get(LeaseTypes).ensure(TEAM, [TYPE, 'awaited', 'polled']);
   await client.query(FILL, [TEAM, TYPE, JSON.stringify(JOB_DATA), userId(1), JOBS]);
   await client.query('ANALYZE items, lease_states');
-  const most = Math.max(...CLAIMERS);
+  await client.query('CREATE SEQUENCE bench_told START 1000000000');
+  const most = Math.max(...CLAIMERS, ...WAITING);
   const connections = await Promise.all(Array.from({ length: most }, connect));
   const agents = await addAgents(client, 2_000, newId);
 
@@ -97,27 +74,7 @@ await inside(async ({ app, connect, load }) => {
     if (!lease) throw new Error('There was nothing to claim: the run is void');
     return lease;
   };
-  const claimByHand = async (worker) => {
-    const values = [agents[worker].id, TEAM, TYPE, TTL_SECONDS];
-    const { rows } = await connections[worker].query({ ...CLAIM, values });
-    if (rows.length !== 1) throw new Error('There was nothing to claim: the run is void');
-    return rows[0];
-  };
-  const claimInTransaction = async (worker) => {
-    const connection = connections[worker];
-    await connection.query('BEGIN');
-    const { rows } = await connection.query({ ...NEXT, values: [TEAM, TYPE] });
-    if (rows.length !== 1) throw new Error('There was nothing to claim: the run is void');
-    const values = [agents[worker].id, rows[0].item, rows[0].version, TTL_SECONDS];
-    const taken = await connection.query({ ...TAKE, values });
-    await connection.query('COMMIT');
-    return { ...rows[0], ...taken.rows[0] };
-  };
-  const completed = (claimIt) => (worker) => async () => {
-    const { id } = await claimIt(worker);
-    const { rows } = await connections[worker].query({ ...COMPLETE, values: [id, agents[worker].id] });
-    if (rows.length !== 1) throw new Error('A claim was lost: the run is void');
-  };
+  const plain = connections.map((connection, n) => plainWorker(connection, agents[n].id, WORK));
   let next = 0;
   /** Somebody who claims with an end: an agent that has claimed as many as it may is followed by another. */
   const endless = () => {
@@ -134,21 +91,25 @@ await inside(async ({ app, connect, load }) => {
         const { id } = await claim(agents[worker]);
         await leases.complete(agents[worker], id, undefined);
       },
-      transaction: completed(claimInTransaction),
-      statement: completed(claimByHand),
+      'told transactions': (worker) => async () =>
+        plain[worker].completeAndTell(await plain[worker].claimAndTell()),
+      transactions: (worker) => async () => plain[worker].complete(await plain[worker].claimInTransaction()),
+      statements: (worker) => async () => plain[worker].complete(await plain[worker].claim()),
     },
     'claim alone': {
       Atrium: endless,
-      transaction: (worker) => () => claimInTransaction(worker),
-      statement: (worker) => () => claimByHand(worker),
+      'told transactions': (worker) => plain[worker].claimAndTell,
+      transactions: (worker) => plain[worker].claimInTransaction,
+      statements: (worker) => plain[worker].claim,
     },
   };
 
   const contests = Object.keys(ways).flatMap((what) => CLAIMERS.map((count) => ({ what, count })));
-  const rates = contests.map(() => ({ Atrium: [], transaction: [], statement: [] }));
+  const contenders = ['Atrium', ...PLAIN];
+  const rates = contests.map(() => Object.fromEntries(contenders.map((name) => [name, []])));
   for (let round = -1; round < ROUNDS; round++)
     for (const [n, { what, count }] of shuffled([...contests.entries()]))
-      for (const name of shuffled(['Atrium', 'transaction', 'statement'])) {
+      for (const name of shuffled(contenders)) {
         for (const statement of RESET) await client.query(statement);
         const workers = Array.from({ length: count }, (_, worker) => ways[what][name](worker));
         const rate = await measure(workers, round < 0 ? 0.3 : SECONDS);
@@ -158,20 +119,20 @@ await inside(async ({ app, connect, load }) => {
   for (const [n, { what, count }] of contests.entries()) {
     const ours = rates[n].Atrium;
     console.log(`${what.padEnd(20)}${String(count).padStart(3)} agents  Atrium ${figure(median(ours))}`);
-    for (const name of ['transaction', 'statement']) {
+    for (const name of PLAIN) {
       const plain = rates[n][name];
       const share = Math.round((100 * median(ours)) / median(plain));
       const each = ours.map((rate, round) => Math.round((100 * rate) / plain[round]));
       const verdict = share >= TARGET ? 'reached' : 'MISSED';
       console.log(
-        `${name.padStart(29)}s ${figure(median(plain))}  ${String(share).padStart(4)} %  ` +
+        `${name.padStart(30)} ${figure(median(plain))}  ${String(share).padStart(4)} %  ` +
           `(${Math.min(...each)} to ${Math.max(...each)} %)  ≥ ${TARGET} % ${verdict}`,
       );
     }
   }
 
   console.log(`from a new item to its claim by a waiting agent, ${RATE} new items a second, in ms`);
-  for (const count of [1, 8]) {
+  for (const count of WAITING) {
     const arrivals = new Map();
     const create = async (type) => {
       const { json } = await items.create(
@@ -181,6 +142,9 @@ await inside(async ({ app, connect, load }) => {
       return JSON.parse(json).id;
     };
     const awaited = { types: ['awaited'], limit: 1, ttlSeconds: TTL_SECONDS, waitSeconds: 30 };
+    const polling = connections.map((connection, n) =>
+      plainWorker(connection, agents[n].id, { ...WORK, type: 'polled' }),
+    );
     const ends = new AbortController();
     const way = {
       Atrium: async (worker) => {
@@ -191,13 +155,10 @@ await inside(async ({ app, connect, load }) => {
         }
       },
       plain: async (worker) => {
-        const values = [agents[worker].id, TEAM, 'polled', TTL_SECONDS];
-        const { rows } = await connections[worker].query({ ...CLAIM, values });
-        for (const { id, item } of rows) {
-          arrivals.set(item, performance.now());
-          await connections[worker].query({ ...COMPLETE, values: [id, agents[worker].id] });
-        }
-        if (rows.length === 0) await pause(POLL_MS);
+        const lease = await polling[worker].claim();
+        if (!lease) return pause(POLL_MS);
+        arrivals.set(lease.item, performance.now());
+        await polling[worker].complete(lease);
       },
     };
     for (const [name, type] of [
