@@ -11,7 +11,7 @@ const mayImport = {
   bus: [...ground],
   // Work that outlives a request; knows no feature.
   jobs: [...ground, 'bus'],
-  audit: [...ground],
+  audit: [...ground, 'jobs'],
   mail: [...ground],
   // Repeated requests, whatever they ask for; knows no feature.
   idempotency: [...ground, 'jobs'],

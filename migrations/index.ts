@@ -24,6 +24,7 @@ import { AgentSockets1765200000000 } from './1765200000000-agent-sockets.js';
 import { ItemImportCallers1765300000000 } from './1765300000000-item-import-callers.js';
 import { LeasedIndex1765310000000 } from './1765310000000-leased-index.js';
 import { HeldIndex1765450000000 } from './1765450000000-held-index.js';
+import { AuditRetention1765460000000 } from './1765460000000-audit-retention.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -53,4 +54,5 @@ export const migrations = [
   ItemImportCallers1765300000000,
   LeasedIndex1765310000000,
   HeldIndex1765450000000,
+  AuditRetention1765460000000,
 ];

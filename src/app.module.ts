@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { AccountsModule } from './accounts/accounts.module.js';
 import { AgentsModule } from './agents/agents.module.js';
 import { AuditModule } from './audit/audit.module.js';
+import { AuditRetentionModule } from './audit/audit-retention.module.js';
 import { BusModule } from './bus/bus.module.js';
 import { CommonModule } from './common/common.module.js';
 import type { AtriumConfig } from './config/config.js';
@@ -41,6 +42,7 @@ export class AppModule {
         JobsModule,
         EventsModule,
         AuditModule,
+        AuditRetentionModule,
         MailModule,
         AccountsModule,
         SessionsModule,

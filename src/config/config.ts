@@ -41,6 +41,8 @@ export class AtriumConfig {
   readonly lists: { readonly timeoutMs: number };
   /** How long deleted items can be brought back; 0: for ever. */
   readonly trash: { readonly days: number };
+  /** 0: for ever. */
+  readonly audit: { readonly retentionDays: number };
   /** `undefined`: instances tell each other by PostgreSQL, and count by themselves. */
   readonly redis: { readonly urls: readonly string[]; readonly prefix: string } | undefined;
   readonly tokens: {
@@ -160,6 +162,7 @@ export class AtriumConfig {
     };
     this.lists = { timeoutMs: env.LIST_TIMEOUT_MS };
     this.trash = { days: env.TRASH_DAYS };
+    this.audit = { retentionDays: env.AUDIT_RETENTION_DAYS };
     this.redis =
       env.REDIS_URL === undefined ? undefined : { urls: env.REDIS_URL.split(','), prefix: env.REDIS_PREFIX };
     this.tokens = {

@@ -10,6 +10,7 @@ import {
   Min,
   MinLength,
   ValidateBy,
+  ValidateIf,
 } from 'class-validator';
 import { LOG_LEVELS, type LogLevel, MODULE_LEVEL } from './log-levels.js';
 import { TracingVariables } from './tracing-variables.js';
@@ -133,6 +134,11 @@ export class Environment extends TracingVariables {
   /** 0: for ever. */
   @WholeNumber({ of: 'a whole number of days', unit: 'days', min: 0, max: 36_500 })
   TRASH_DAYS = 30;
+
+  /** Of entries of the audit trail; 0: for ever. The database itself keeps those of the last 90 days. */
+  @ValidateIf(({ AUDIT_RETENTION_DAYS }: Environment) => AUDIT_RETENTION_DAYS !== 0)
+  @WholeNumber({ of: '0, for ever, or a whole number of days', unit: 'days', min: 90, max: 36_500 })
+  AUDIT_RETENTION_DAYS = 0;
 
   // Tokens and sessions.
 
