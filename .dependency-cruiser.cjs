@@ -17,7 +17,7 @@ const mayImport = {
   idempotency: [...ground, 'jobs'],
   accounts: [...ground, 'audit', 'idempotency', 'mail', 'rate-limits'],
   'rate-limits': [...ground, 'bus', 'jobs'],
-  sessions: [...ground, 'bus', 'audit', 'idempotency', 'accounts', 'rate-limits'],
+  sessions: [...ground, 'bus', 'jobs', 'audit', 'idempotency', 'accounts', 'rate-limits'],
   oauth: [...ground, 'audit', 'accounts', 'sessions'],
   mfa: [...ground, 'audit', 'idempotency', 'mail', 'rate-limits', 'accounts', 'sessions'],
   // Membership changes are events of the workspace's stream.

@@ -25,6 +25,7 @@ import { ItemImportCallers1765300000000 } from './1765300000000-item-import-call
 import { LeasedIndex1765310000000 } from './1765310000000-leased-index.js';
 import { HeldIndex1765450000000 } from './1765450000000-held-index.js';
 import { AuditRetention1765460000000 } from './1765460000000-audit-retention.js';
+import { EndedSessionsIndex1765470000000 } from './1765470000000-ended-sessions-index.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -55,4 +56,5 @@ export const migrations = [
   LeasedIndex1765310000000,
   HeldIndex1765450000000,
   AuditRetention1765460000000,
+  EndedSessionsIndex1765470000000,
 ];

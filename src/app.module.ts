@@ -25,6 +25,7 @@ import { RateLimitsModule } from './rate-limits/rate-limits.module.js';
 import { OAuthServerModule } from './oauth-server/oauth-server.module.js';
 import { OAuthModule } from './oauth/oauth.module.js';
 import { RoomsModule } from './rooms/rooms.module.js';
+import { SessionRetentionModule } from './sessions/session-retention.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { WorkspacesModule } from './workspaces/workspaces.module.js';
 
@@ -46,6 +47,7 @@ export class AppModule {
         MailModule,
         AccountsModule,
         SessionsModule,
+        SessionRetentionModule,
         OAuthModule,
         RateLimitsModule.register(config),
         MfaModule,

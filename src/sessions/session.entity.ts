@@ -4,6 +4,7 @@ import { User } from '../accounts/user.entity.js';
 /** One login on one device: the family of its rotating refresh tokens. */
 @Entity('sessions')
 @Index('sessions_user_id_idx', ['userId'])
+@Index('sessions_expires_at_idx', ['expiresAt'])
 @Index('sessions_revoked_at_idx', ['revokedAt'], { where: 'revoked_at IS NOT NULL' })
 export class Session {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'sessions_pkey' })
