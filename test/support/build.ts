@@ -55,7 +55,7 @@ async function build(target: string): Promise<void> {
   await writeFile(join(outDir, 'package.json'), '{"type":"module"}');
   await rename(outDir, target);
   for (const name of await readdir(cache)) {
-    if (name === 'sources') continue; // compiled anew as it changes (native/compile.mjs)
+    if (name === 'sources' || name === 'code') continue; // see native/compile.mjs
     const since = (await stat(join(cache, name)).catch(() => undefined))?.mtimeMs ?? Date.now();
     if (Date.now() - since > KEPT_MS) await rm(join(cache, name), { recursive: true, force: true });
   }

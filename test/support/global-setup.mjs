@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
-import { compileSources } from './native/compile.mjs';
-import { compiledPath, root } from './native/paths.mjs';
+import { compileSources, warmCodeCache } from './native/compile.mjs';
+import { codeCache, compiledPath, root } from './native/paths.mjs';
 
 /**
  * Compiles what a worker loads natively, and brings up the run's PostgreSQL in a process of its own, which outlives
@@ -17,11 +17,13 @@ export default async function globalSetup() {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   globalThis.atriumTestServer = server;
-  const { url, template, prefix, folder } = await new Promise((resolve, reject) => {
+  const started = new Promise((resolve, reject) => {
     server.once('message', resolve);
     server.once('error', reject);
     server.once('exit', (code) => reject(new Error(`The test database did not start (exit code ${code})`)));
   });
+  const [{ url, template, prefix, folder }] = await Promise.all([started, warmCodeCache()]);
+  process.env.NODE_COMPILE_CACHE = codeCache;
   // All that the tests and their processes leave in it goes with the run, also if it is killed.
   process.env.TMPDIR = folder;
   process.env.ATRIUM_TEST_SERVER = JSON.stringify({ url, template, prefix });

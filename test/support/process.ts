@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { builtMain } from './build.js';
+import { codeCache } from './native/paths.mjs';
 import { until } from './until.js';
 
 /** Atrium as a process of its own. */
@@ -30,7 +30,7 @@ export async function spawnAtrium(
   const child = spawn(process.execPath, ['--no-warnings', file], {
     // No `.env` of the developer's here.
     cwd: tmpdir(),
-    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: join(dirname(file), '../.compiled'), ...variables },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: codeCache, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let text = '';

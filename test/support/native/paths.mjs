@@ -5,6 +5,9 @@ export const root = resolve(import.meta.dirname, '../../..');
 /** Below node_modules, so that packages are found from there. */
 export const compiledRoot = join(root, 'node_modules/.cache/atrium-tests/sources');
 
+/** Where the run's processes keep V8's code of what they load (`NODE_COMPILE_CACHE`), for one another and for later runs. */
+export const codeCache = join(root, 'node_modules/.cache/atrium-tests/code');
+
 /** @param {string} source path of a TypeScript file of the application */
 export const compiledPath = (source) => join(compiledRoot, relative(root, source)).replace(/\.ts$/, '.js');
 
