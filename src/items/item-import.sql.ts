@@ -87,9 +87,15 @@ export const FORGET_CHUNKS = `DELETE FROM item_import_chunks
 export const REFUSALS = `SELECT line, errors FROM item_import_refusals WHERE import_id = $1 AND line > $2
   ORDER BY line LIMIT $3`;
 
+/** How many are ended, one by one, before it is asked for more. */
+export const ABANDONED_BATCH = 100;
+
 /** Uploads that were left alone for a day, which then count as cancelled. */
 export const ABANDONED = `SELECT id FROM item_imports
-  WHERE state = 'uploading' AND updated_at < now() - interval '1 day' ORDER BY id LIMIT 100`;
+  WHERE state = 'uploading' AND updated_at < now() - interval '1 day' ORDER BY id LIMIT ${ABANDONED_BATCH}`;
 
-export const PURGE = `DELETE FROM item_imports WHERE finished_at < now() - interval '7 days' AND id IN (
-  SELECT id FROM item_imports WHERE updated_at < now() - interval '7 days' ORDER BY updated_at LIMIT 100)`;
+/** Some that ended seven days ago, with the lines that they refused. Nothing changes after the end. */
+export const PURGE = `DELETE FROM item_imports WHERE id IN (
+  SELECT id FROM item_imports
+  WHERE finished_at < now() - interval '7 days' AND updated_at < now() - interval '7 days'
+  ORDER BY updated_at LIMIT 20 FOR UPDATE SKIP LOCKED)`;

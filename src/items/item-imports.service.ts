@@ -39,22 +39,10 @@ import {
 } from './item-import.errors.js';
 import { importEvent } from './item-import.events.js';
 import { IMPORT_JOB, ItemImportRuns } from './item-import-runs.js';
-import {
-  ABANDONED,
-  ANSWERED,
-  APPEND_CHUNK,
-  BEGIN,
-  MAX_UNFINISHED,
-  PURGE,
-  QUEUE,
-  READ,
-  REFUSALS,
-} from './item-import.sql.js';
+import { ANSWERED, APPEND_CHUNK, BEGIN, MAX_UNFINISHED, QUEUE, READ, REFUSALS } from './item-import.sql.js';
 import { ItemWorkspaceNotFound } from './items.errors.js';
 
 const CHUNK_BYTES = 262_144;
-const PURGE_JOB = 'items.purge-imports';
-const HOURLY = '41 * * * *';
 
 type ReadRow = ImportRow & { readonly role: Role; readonly head: string };
 
@@ -76,11 +64,6 @@ export class ItemImports implements OnModuleInit {
     config: AtriumConfig,
   ) {
     this.limitBytes = config.imports.limitBytes;
-    jobs.handle(PURGE_JOB, { single: true }, async () => {
-      await this.purge();
-      return 'done';
-    });
-    jobs.schedule(PURGE_JOB, HOURLY);
   }
 
   onModuleInit(): void {
@@ -249,12 +232,6 @@ export class ItemImports implements OnModuleInit {
     };
     const represent = ({ answer, events }: Appended<ImportRow>) => this.answer(answer, events[0].seq, 202);
     return represent(await this.appending.run(work, this.kept.last(caller, represent, 202)));
-  }
-
-  private async purge(): Promise<void> {
-    const abandoned = await this.dataSource.query<{ id: string }[]>(ABANDONED);
-    for (const { id } of abandoned) await this.runs.end(id, 'cancelled', 'abandoned');
-    await this.dataSource.query(PURGE);
   }
 
   private answerBegun(row: ReadRow): Representation<ImportResponse> {

@@ -14,6 +14,7 @@ import { ItemHistoryController } from './item-history.controller.js';
 import { ItemHistory } from './item-history.service.js';
 import { ItemHomes } from './item-homes.js';
 import { ItemImportRooms } from './item-import-rooms.js';
+import { ItemImportRetention } from './item-import-retention.js';
 import { ItemImportRuns } from './item-import-runs.js';
 import { ItemImportsController } from './item-imports.controller.js';
 import { ItemImports } from './item-imports.service.js';
@@ -45,6 +46,7 @@ import { ItemsService } from './items.service.js';
     ItemHistory,
     ItemHomes,
     ItemImportRooms,
+    ItemImportRetention,
     ItemImportRuns,
     ItemImports,
     ItemLists,

@@ -1,5 +1,8 @@
 import type { Statement } from '../database/pipelined-statements.js';
 
+/** A purge must not hold up what waits behind it. */
+export const PURGE_BATCH = 1_000;
+
 /** What a kind of counter forgives, and how it slows down. */
 interface Patience {
   /** Failures until the first wait, which is a second; each further one doubles it. */
@@ -86,11 +89,11 @@ export const TRUST_PAIR: Statement = {
     ON CONFLICT (key) DO UPDATE SET signed_in_at = now()`,
 };
 
-/** Removes what is of no more use, a bounded number at once. */
+/** Some of what is of no more use. */
 export const PURGE_ATTEMPTS: Statement = {
   name: 'password_attempts.purge',
   text: `DELETE FROM password_attempts WHERE key IN (
       SELECT key FROM password_attempts
       WHERE last_at < now() - interval '2 days' AND (signed_in_at IS NULL OR NOT ${KNOWN})
-      ORDER BY last_at LIMIT 10000 FOR UPDATE SKIP LOCKED)`,
+      ORDER BY last_at LIMIT ${PURGE_BATCH} FOR UPDATE SKIP LOCKED) RETURNING 1`,
 };

@@ -10,6 +10,7 @@ import {
   BEGIN_FACTOR_ATTEMPT,
   FORGIVE_ATTEMPT,
   PURGE_ATTEMPTS,
+  PURGE_BATCH,
   TRUST_PAIR,
 } from './password-attempts.sql.js';
 import { TooManyAttempts } from './rate-limits.errors.js';
@@ -46,8 +47,8 @@ export class PasswordAttempts {
     private readonly statements: PipelinedStatements,
     jobs: Jobs,
   ) {
-    jobs.handle(PURGE_JOB, { single: true }, async () => {
-      await this.statements.run(PURGE_ATTEMPTS);
+    jobs.handle(PURGE_JOB, { single: true }, async ({ signal }) => {
+      await this.purge(signal);
       return 'done';
     });
     jobs.schedule(PURGE_JOB, EVERY_TEN_MINUTES);
@@ -98,6 +99,12 @@ export class PasswordAttempts {
   /** Remembers that the account has signed in, by whatever proof, from this address. */
   async trust(email: string, client: ClientInfo): Promise<void> {
     await this.statements.run(TRUST_PAIR, [keysOf(email, client).pair]);
+  }
+
+  /** Forgets what is of no more use; what an abort leaves is for the next time. */
+  async purge(signal?: AbortSignal): Promise<void> {
+    for (let removed = PURGE_BATCH; removed === PURGE_BATCH && !signal?.aborted;)
+      removed = (await this.statements.run(PURGE_ATTEMPTS)).length;
   }
 
   /** @returns the keys under which the attempt was counted */
