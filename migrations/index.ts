@@ -26,6 +26,7 @@ import { LeasedIndex1765310000000 } from './1765310000000-leased-index.js';
 import { HeldIndex1765450000000 } from './1765450000000-held-index.js';
 import { AuditRetention1765460000000 } from './1765460000000-audit-retention.js';
 import { EndedSessionsIndex1765470000000 } from './1765470000000-ended-sessions-index.js';
+import { ReplacedCredentials1765480000000 } from './1765480000000-replaced-credentials.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -57,4 +58,5 @@ export const migrations = [
   HeldIndex1765450000000,
   AuditRetention1765460000000,
   EndedSessionsIndex1765470000000,
+  ReplacedCredentials1765480000000,
 ];

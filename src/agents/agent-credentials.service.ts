@@ -67,8 +67,8 @@ export class AgentCredentials {
   ) {}
 
   /**
-   * When the credential ends by which this agent's token was given, once it is time to replace it (two thirds of its
-   * life are over). To be told on the heartbeat.
+   * When the credential ends by which this agent's token was given, once it is time to go over to another: it was
+   * replaced, or two thirds of its life are over. To be told on the heartbeat.
    * @returns RFC 3339, UTC; null as long as there is nothing to do
    */
   async rotateBy({ id, sessionId }: Principal): Promise<string | null> {
@@ -131,6 +131,7 @@ export class AgentCredentials {
       if (replaced) {
         const overlap = request.overlapSeconds ?? DEFAULT_OVERLAP_SECONDS;
         const [[ending]] = await manager.query<[CredentialRow[], number]>(END_AFTER, [replaced.id, overlap]);
+        await this.grants.endWith(manager, ending);
         events.push(credentialEvent(CREDENTIAL_UPDATED, caller.id, agent, ending));
       }
       const facts = { credentialId: row.id, kind: row.kind, replaces: replaced?.id ?? null };
@@ -159,9 +160,11 @@ export class AgentCredentials {
   ): Promise<CredentialResponse> {
     let tell: (() => void) | undefined;
     const { answer } = await this.appending.run(async (manager) => {
-      const { agent } = await this.lock(manager, caller, id, credentialId);
+      const { agent, credential } = await this.lock(manager, caller, id, credentialId);
       const [[row]] = await manager.query<[LockedCredential[], number]>(SET_END, [credentialId, expiresAt]);
-      tell = row.ended ? await this.grants.end(manager, [id], credentialId) : undefined;
+      // One that comes back after its end gives tokens under another name: those of before have ended.
+      if (row.ended || credential.ended) tell = await this.grants.end(manager, [id], credentialId);
+      else await this.grants.endWith(manager, row);
       await this.record(
         'agent.credential-updated',
         caller,

@@ -26,16 +26,20 @@ const INSERT = `INSERT INTO agent_credentials
     (id, agent_id, kind, name, session_id, seed, rotated_at, created_by, expires_at)
   VALUES ($1, $2, 'device', NULL, gen_random_uuid(), $3, now(), $4, now() + make_interval(secs => $5::int))`;
 
-/** Token $2 is the one that is due, or was exchanged within the grace of $3 seconds; no row: it was copied. */
+/**
+ * Token $2 is the one that is due, or was exchanged within the grace of $3 seconds; no row: it was copied. An end that
+ * somebody settled stays.
+ */
 const ROTATE: Statement = {
   name: 'agents.rotate_device',
-  text: `UPDATE agent_credentials SET
+  text: `UPDATE agent_credentials c SET
       generation = CASE WHEN generation = $2::int THEN generation + 1 ELSE generation END,
       rotated_at = CASE WHEN generation = $2::int THEN now() ELSE rotated_at END,
-      expires_at = now() + make_interval(secs => $4::int)
-    WHERE id = $1 AND expires_at > now() AND (generation = $2::int
+      expires_at = least(now() + make_interval(secs => $4::int),
+        (SELECT g.revoked_at FROM revoked_grants g WHERE g.id = c.session_id))
+    WHERE id = $1 AND (expires_at IS NULL OR expires_at > now()) AND (generation = $2::int
       OR (generation = $2::int + 1 AND rotated_at > now() - make_interval(secs => $3::int)))
-    RETURNING 1`,
+    RETURNING floor(extract(epoch FROM expires_at - now()))::int AS seconds_left`,
 };
 
 /**
@@ -75,12 +79,13 @@ export class AgentDevices {
     const { row, generation } = found;
     const { inactivitySeconds, refreshGraceSeconds } = this.config.sessions;
     const values = [row.credential_id, generation, refreshGraceSeconds, inactivitySeconds];
-    if ((await this.statements.run(ROTATE, values)).length === 0) {
+    const [rotated] = await this.statements.run<{ seconds_left: string }>(ROTATE, values);
+    if (!rotated) {
       await this.end(row, client);
       return undefined;
     }
     const refreshToken = this.refreshTokens.derive(familyOf(row), generation + 1);
-    return { agent: { ...toProvenAgent(row), secondsLeft: inactivitySeconds }, refreshToken };
+    return { agent: { ...toProvenAgent(row), secondsLeft: Number(rotated.seconds_left) }, refreshToken };
   }
 
   /** The agent of the refresh token that is due now; it is not traded. */

@@ -6,6 +6,12 @@ import { SessionRevocations } from '../sessions/session-revocations.js';
 /** To be called after the commit. */
 export type AfterCommit = () => void;
 
+/** What is to end then; null: never. */
+interface Ending {
+  readonly session_id: string;
+  readonly expires_at: string | null;
+}
+
 const RENEW = `
   WITH old AS MATERIALIZED (
     SELECT c.id, c.session_id FROM agent_credentials c
@@ -35,6 +41,11 @@ export class AgentGrants {
     const ids = old.map(({ session_id: id }) => id);
     await this.revocations.endGrants(manager, ids);
     return () => ids.forEach((id) => this.revocations.revoke(id));
+  }
+
+  /** Ends what one credential has given when that ends itself, in the transaction that settles it. */
+  async endWith(manager: EntityManager, { session_id: id, expires_at: end }: Ending): Promise<void> {
+    await this.revocations.endGrantAt(manager, id, end);
   }
 
   /** Ends one access token, with its sockets. @param tokenId its `jti` */

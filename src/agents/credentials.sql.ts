@@ -18,7 +18,7 @@ export const LIST_CREDENTIALS: Statement = {
 export const LOCK_CREDENTIALS = `WITH forgotten AS (
     DELETE FROM agent_credentials WHERE agent_id = $1 AND expires_at < now() - interval '30 days'
   )
-  SELECT ${CREDENTIAL_COLUMNS}, c.expires_at <= now() AS ended,
+  SELECT ${CREDENTIAL_COLUMNS}, c.expires_at <= clock_timestamp() AS ended,
     extract(epoch FROM c.expires_at - c.created_at)::float8 AS lifetime
   FROM agent_credentials c
   WHERE c.agent_id = $1 AND (c.expires_at IS NULL OR c.expires_at >= now() - interval '30 days') ORDER BY c.id`;
@@ -28,9 +28,9 @@ export const INSERT_CREDENTIAL = `INSERT INTO agent_credentials AS c
   VALUES ($1, $2, $3, $4, gen_random_uuid(), $5, $6, $7, now() + make_interval(secs => $8::float8))
   RETURNING ${CREDENTIAL_COLUMNS}`;
 
-/** It ends then, unless it does so before. */
+/** Another takes its place: it ends then, unless it does so before. */
 export const END_AFTER = `UPDATE agent_credentials AS c
-  SET expires_at = least(expires_at, now() + make_interval(secs => $2::float8))
+  SET expires_at = least(expires_at, now() + make_interval(secs => $2::float8)), replaced_at = now()
   WHERE id = $1 RETURNING ${CREDENTIAL_COLUMNS}`;
 
 export const SET_END = `UPDATE agent_credentials AS c SET expires_at = $2 WHERE id = $1
@@ -38,9 +38,10 @@ export const SET_END = `UPDATE agent_credentials AS c SET expires_at = $2 WHERE 
 
 export const DELETE_CREDENTIAL = `DELETE FROM agent_credentials WHERE id = $1`;
 
-/** When the credential ends that a token was given by, once two thirds of its time are over. */
+/** When the credential ends that a token was given by, once another took its place or two thirds of its time are over. */
 export const ROTATION: Statement = {
   name: 'agents.rotation',
   text: `SELECT c.expires_at FROM agent_credentials c
-    WHERE c.agent_id = $1 AND c.session_id = $2 AND now() > c.created_at + (c.expires_at - c.created_at) * 2 / 3`,
+    WHERE c.agent_id = $1 AND c.session_id = $2 AND c.expires_at IS NOT NULL
+      AND (c.replaced_at IS NOT NULL OR now() > c.created_at + (c.expires_at - c.created_at) * 2 / 3)`,
 };

@@ -1,6 +1,9 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
-/** The end of something by which access tokens were given, other than a login: kept until the last of them expired. */
+/**
+ * The end of something by which access tokens were given, other than a login, which may be to come: kept until the last
+ * of them expired.
+ */
 @Entity('revoked_grants')
 @Index('revoked_grants_revoked_at_idx', ['revokedAt'])
 export class RevokedGrant {

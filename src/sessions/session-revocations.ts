@@ -23,13 +23,14 @@ const OVERLAP_SECONDS = 10;
 const RECENTLY_REVOKED: Statement = {
   name: 'sessions.recently_revoked',
   text: `SELECT id FROM sessions WHERE revoked_at > now() - make_interval(secs => $1::int)
-    UNION ALL SELECT id FROM revoked_grants WHERE revoked_at > now() - make_interval(secs => $1::int)`,
+    UNION ALL SELECT id FROM revoked_grants
+      WHERE revoked_at > now() - make_interval(secs => $1::int) AND revoked_at <= now()`,
 };
 
 const REVOKED_AMONG: Statement = {
   name: 'sessions.revoked_among',
   text: `SELECT id FROM sessions WHERE id = ANY($1::uuid[]) AND revoked_at IS NOT NULL
-    UNION ALL SELECT id FROM revoked_grants WHERE id = ANY($1::uuid[])`,
+    UNION ALL SELECT id FROM revoked_grants WHERE id = ANY($1::uuid[]) AND revoked_at <= now()`,
 };
 
 /** By $1, and takes some along whose last access token has long expired. The time is no older than any wait. */
@@ -39,7 +40,14 @@ const REVOKE_GRANTS = `
       SELECT id FROM revoked_grants WHERE revoked_at < now() - interval '2 days' LIMIT 20 FOR UPDATE SKIP LOCKED)
   )
   INSERT INTO revoked_grants (id, revoked_at) SELECT id, clock_timestamp() FROM unnest($1::uuid[]) AS id
-  ON CONFLICT DO NOTHING`;
+  ON CONFLICT (id) DO UPDATE SET revoked_at = least(revoked_grants.revoked_at, excluded.revoked_at)`;
+
+/** What has ended already stays so. */
+const KEEP_GRANT = `DELETE FROM revoked_grants WHERE id = $1 AND revoked_at > now()`;
+
+const REVOKE_GRANT_AT = `
+  INSERT INTO revoked_grants (id, revoked_at) VALUES ($1, $2)
+  ON CONFLICT (id) DO UPDATE SET revoked_at = excluded.revoked_at WHERE revoked_grants.revoked_at > now()`;
 
 /**
  * Which sessions ended while their access tokens are still alive, kept in memory so that no request asks the
@@ -95,6 +103,16 @@ export class SessionRevocations implements OnApplicationBootstrap, OnApplication
    */
   async endGrants(manager: EntityManager, ids: readonly string[]): Promise<void> {
     if (ids.length > 0) await manager.query(REVOKE_GRANTS, [ids]);
+  }
+
+  /**
+   * Settles when such a grant is to end, in the caller's transaction: within a second of that time, every instance
+   * counts it as ended.
+   * @param end a time of the database's clock; null: never, as long as nobody ends it
+   */
+  async endGrantAt(manager: EntityManager, id: string, end: string | null): Promise<void> {
+    if (end === null) await manager.query(KEEP_GRANT, [id]);
+    else await manager.query(REVOKE_GRANT_AT, [id, end]);
   }
 
   /** Calls `listener` for every session that ends from now on. */
