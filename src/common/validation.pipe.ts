@@ -28,22 +28,24 @@ export class ValidationPipe implements PipeTransform {
 
 /**
  * Checks an instance of a DTO.
+ * @param at where in the body it stands, as a JSON Pointer
  * @throws {ValidationFailed} with every wrong field
  */
-export function validated<T extends object>(instance: T): T {
+export function validated<T extends object>(instance: T, at = ''): T {
   const errors = validateSync(instance, { whitelist: true, forbidNonWhitelisted: true });
-  if (errors.length > 0) throw new ValidationFailed(errors.flatMap((error) => inputErrors(error, '')));
+  if (errors.length > 0) throw new ValidationFailed(errors.flatMap((error) => inputErrors(error, at)));
   return instance;
 }
 
 /**
  * Makes an instance of a DTO from a JSON object.
+ * @param at where in the body it stands, as a JSON Pointer
  * @throws {ValidationFailed} if it is anything else
  */
-export function assign<T extends object>(dto: new () => T, value: unknown): T {
+export function assign<T extends object>(dto: new () => T, value: unknown, at = ''): T {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new ValidationFailed([{ pointer: '', detail: 'must be a JSON object' }]);
-  refuseInherited(value);
+    throw new ValidationFailed([{ pointer: at, detail: 'must be a JSON object' }]);
+  refuseInherited(value, at);
   return Object.assign(new dto(), value);
 }
 
@@ -53,10 +55,10 @@ function convert<T extends object>(dto: new () => T, query: object): T {
 }
 
 /** What every object inherits: the validator looks there for an object's class and rules, and takes these for known. */
-export function refuseInherited(value: object): void {
+export function refuseInherited(value: object, at = ''): void {
   const found = Object.keys(value).filter((name) => name in Object.prototype);
   if (found.length > 0)
-    throw new ValidationFailed(found.map((name) => ({ pointer: pointerTo('', name), detail: UNKNOWN })));
+    throw new ValidationFailed(found.map((name) => ({ pointer: pointerTo(at, name), detail: UNKNOWN })));
 }
 
 function inputErrors(error: ValidationError, parent: string): InputError[] {

@@ -73,7 +73,7 @@ export class LeasesService {
     patch: object | undefined,
   ): Promise<Representation<EndedLease>> {
     const input = ending(caller, id, 'completed');
-    const change = patch && validated(assign(UpdateItemRequest, patch));
+    const change = patch && validated(assign(UpdateItemRequest, patch, PATCH), PATCH);
     return this.end(caller, this.ends, {
       ...input,
       ...(change && {
@@ -152,6 +152,9 @@ export class LeasesService {
     });
   }
 }
+
+/** Where the patch of a completion stands in its body. */
+const PATCH = '/patch';
 
 const said = (caller: Principal, id: string): { id: string; principal_id: string; event_id: string } => ({
   id,
