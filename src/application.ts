@@ -4,6 +4,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { NextFunction, Request, Response } from 'express';
 import { AGENTS_TAKE_JSON_PATCH } from './agents/agent-patches.js';
 import { AppModule } from './app.module.js';
+import { tellMethods } from './common/allowed-methods.js';
 import { answerBrokenRequests, requireHost } from './common/client-error.js';
 import { EventLoopWatch, refuseOverload } from './common/overload.js';
 import { jsonBody } from './common/body.js';
@@ -22,6 +23,7 @@ import { logsOf } from './observability/logging/logs.js';
 import { logBrokenRequest, requestLog, type RequestTraced } from './observability/logging/request-log.js';
 import { Metrics } from './observability/metrics/metrics.js';
 import { TAKES_FORM } from './oauth-server/oauth-request.js';
+import { demandUpgrade } from './rooms/handshake.js';
 import { RoomsAdapter } from './rooms/rooms.adapter.js';
 import { serveReference } from './reference.js';
 
@@ -78,6 +80,8 @@ export async function createApplication(
   if (config.http.overloadDelayMs > 0)
     watchEventLoop(app, config.http.overloadDelayMs, () => counted?.wasShed());
   answerBrokenRequests(app.getHttpServer(), (id, status) => logBrokenRequest(logs, id, status));
+  app.use(tellMethods);
+  app.use(demandUpgrade);
   const open = config.http.corsOrigins.includes('*');
   app.enableCors({
     origin: open ? '*' : [...config.http.corsOrigins],

@@ -1,4 +1,4 @@
-import type { Request } from 'express';
+import type { NextFunction, Request, Response } from 'express';
 
 interface Route {
   readonly path: unknown;
@@ -17,6 +17,15 @@ export function allowedMethods(request: Request): string[] {
     for (const method of Object.keys(route.methods)) methods.add(method.toUpperCase());
   if (methods.has('GET')) methods.add('HEAD');
   return [...methods].sort();
+}
+
+/** Lets every answer to OPTIONS say what its address takes (RFC 9110, section 9.3.7), whoever gives it. */
+export function tellMethods(request: Request, response: Response, next: NextFunction): void {
+  if (request.method === 'OPTIONS') {
+    const allowed = allowedMethods(request);
+    if (allowed.length > 0) response.setHeader('Allow', [...allowed, 'OPTIONS'].sort().join(', '));
+  }
+  next();
 }
 
 /** The pattern of the route that takes the request, or would with another method; `undefined` when the path is unknown. */

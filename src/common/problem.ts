@@ -10,6 +10,9 @@ interface ProblemOptions {
   readonly cause?: unknown;
 }
 
+/** What every 401 must say (RFC 9110, section 11.6.1), where nothing more special is said. */
+const BEARER = { 'WWW-Authenticate': 'Bearer realm="atrium"' };
+
 /**
  * An answer that is not a success. Areas declare one subclass per stable code in their `*.errors.ts`.
  * The cause is for the log and never leaves the server.
@@ -26,7 +29,7 @@ export class Problem extends HttpException {
   ) {
     super(detail, status, { cause: options.cause });
     this.errors = options.errors;
-    this.headers = options.headers ?? {};
+    this.headers = status === 401 ? { ...BEARER, ...options.headers } : (options.headers ?? {});
   }
 
   body(requestId: string): ProblemBody {
@@ -73,7 +76,7 @@ export class Unauthenticated extends Problem {
     cause?: unknown,
     code = 'unauthenticated',
   ) {
-    super(401, code, detail, { cause, headers: { 'WWW-Authenticate': 'Bearer realm="atrium"' } });
+    super(401, code, detail, { cause });
   }
 }
 

@@ -1,7 +1,9 @@
+import type { NextFunction, Request, Response } from 'express';
 import type { IncomingMessage } from 'node:http';
 import { handshakeAddressOf, networkOf } from '../common/client-info.js';
 import { newRequestId } from '../common/request-id.js';
 import { traceIdFor } from '../common/traceparent.js';
+import { UpgradeRequired } from './rooms.errors.js';
 
 /** `/ws`, or `/ws/{room}`. */
 const PATH = /^\/ws(?:\/([a-z]{1,32}\/[0-9a-f-]{36}))?\/?$/;
@@ -19,6 +21,12 @@ export interface Handshake {
   readonly network: string;
   /** By {@link performance.now}. */
   readonly startedAt: number;
+}
+
+/** Refuses requests that come to where sockets are opened and ask for none. */
+export function demandUpgrade(request: Request, _response: Response, next: NextFunction): void {
+  const isMeant = (request.method === 'GET' || request.method === 'HEAD') && PATH.test(request.path);
+  next(isMeant ? new UpgradeRequired() : undefined);
 }
 
 const known = new WeakMap<IncomingMessage, Handshake>();

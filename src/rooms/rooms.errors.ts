@@ -122,3 +122,12 @@ export class CursorAhead extends Problem {
     });
   }
 }
+
+/** 426 `upgrade_required` (RFC 9110, section 15.5.22): sockets are opened here, and the request asked for none. */
+export class UpgradeRequired extends Problem {
+  constructor() {
+    super(426, 'upgrade_required', 'This is where sockets are opened: send a WebSocket handshake.', {
+      headers: { Upgrade: 'websocket', Connection: 'Upgrade' },
+    });
+  }
+}

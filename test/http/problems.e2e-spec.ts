@@ -57,6 +57,25 @@ describe('Every error is a problem', () => {
 
   it('401 without a token', async () => expectProblem(await http(app).get('/v1/me'), 401, 'unauthenticated'));
 
+  it.each([
+    ['/v1/auth/login', { email: 'nobody@example.com', password: 'correct horse battery' }],
+    ['/v1/auth/refresh', { refreshToken: 'forged' }],
+    ['/v1/auth/mfa/verify', { mfaToken: 'forged', code: '123456' }],
+    ['/v1/agents/enrol', { token: 'forged', name: 'x' }],
+  ])('401 at %s names a scheme to authenticate by, as every 401 must', async (path, body) => {
+    const answer = await http(app).post(path, body);
+    expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="atrium"']);
+  });
+
+  it.each(['/ws', '/ws/items/019a0000-0000-7000-8000-000000000000'])(
+    '426 at %s for a request that asks for no socket, with what to ask for',
+    async (path) => {
+      const answer = await http(app).get(path);
+      expectProblem(answer, 426, 'upgrade_required');
+      expect(answer.headers.get('upgrade')).toBe('websocket');
+    },
+  );
+
   it('500 for what nobody foresaw: nothing of the cause leaves, and the next request works', async () => {
     await app.sql(`ALTER TABLE items ADD CONSTRAINT secret_rule CHECK (title <> 'unforeseen')`);
     const answer = await ada.http.post('/v1/items', { title: 'unforeseen', type: 'x', data: {} });
@@ -119,6 +138,14 @@ describe('Methods that say something of others', () => {
         expect([name, head.headers.get(name)]).toEqual([name, get.headers.get(name)]);
     }
     expect((await http(app).call('HEAD', '/v1/me')).status).toBe(401);
+  });
+
+  it.each([
+    ['/v1/items', 'GET, HEAD, OPTIONS, POST'],
+    ['/oauth/token', 'OPTIONS, POST'],
+    ['/v1/nothing', null],
+  ])('OPTIONS at %s tells what it takes', async (path, allow) => {
+    expect((await http(app).call('OPTIONS', path)).headers.get('allow')).toBe(allow);
   });
 
   it('a preflight from an allowed origin is granted, with what a client of ours sends', async () => {
