@@ -37,7 +37,8 @@ const REVOKED_AMONG: Statement = {
 const REVOKE_GRANTS = `
   WITH expired AS (
     DELETE FROM revoked_grants WHERE id IN (
-      SELECT id FROM revoked_grants WHERE revoked_at < now() - interval '2 days' LIMIT 20 FOR UPDATE SKIP LOCKED)
+      SELECT id FROM revoked_grants WHERE revoked_at < now() - interval '2 days' AND id <> ALL ($1::uuid[])
+      LIMIT 20 FOR UPDATE SKIP LOCKED)
   )
   INSERT INTO revoked_grants (id, revoked_at) SELECT id, clock_timestamp() FROM unnest($1::uuid[]) AS id
   ON CONFLICT (id) DO UPDATE SET revoked_at = least(revoked_grants.revoked_at, excluded.revoked_at)`;
