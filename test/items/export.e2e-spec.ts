@@ -6,13 +6,17 @@ import { startAtrium, type TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { addMember, createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
 import { until } from '../support/until.js';
-import { createWorkspace } from '../support/workspaces.js';
+import { createWorkspace, type WorkspaceAnswer } from '../support/workspaces.js';
 
 let app: TestApp;
 let ada: Person;
+/** Has more in it than is under way to a reader that takes nothing. */
+let workspace: WorkspaceAnswer;
 beforeAll(async () => {
   app = await startAtrium();
   ada = await registerUser(app);
+  workspace = await createWorkspace(ada);
+  await fill(workspace.id, 2_500, 4_000);
 });
 afterAll(() => app.stop());
 
@@ -136,8 +140,6 @@ describe('An export of items', () => {
   });
 
   it('goes no further once its reader is no member any more, and does not look whole', async () => {
-    const workspace = await createWorkspace(ada);
-    await fill(workspace.id, 2_500, 4_000);
     const bob = await registerUser(app);
     await addMember(app, workspace.id, bob, 'viewer');
     const answer = await fetch(`${app.url}/v1/items/export?workspaceId=${workspace.id}`, {
@@ -148,8 +150,6 @@ describe('An export of items', () => {
   });
 
   it('that loses its way to the database does not look whole, and the log says why', async () => {
-    const workspace = await createWorkspace(ada);
-    await fill(workspace.id, 2_500, 4_000);
     const said: unknown[] = [];
     const nothing = () => undefined;
     app.nest.useLogger({ log: nothing, warn: nothing, error: (line: unknown) => void said.push(line) });
@@ -175,8 +175,6 @@ describe('An export of items', () => {
   });
 
   it('runs twice per caller at once, not more, and a reader that goes away gives its place back', async () => {
-    const workspace = await createWorkspace(ada);
-    await fill(workspace.id, 2_500, 4_000);
     const path = `/v1/items/export?workspaceId=${workspace.id}`;
     const readers = [await slowReader(path), await slowReader(path)];
     const refused = await ada.http.get(path);

@@ -152,47 +152,41 @@ describe('Announcements are only hints', () => {
 });
 
 describe('A history that is another one', () => {
+  let other: TestApp;
+  beforeAll(async () => void (other = await startAtrium()));
+  afterAll(() => other.stop());
+
   it('puts everybody out of the room with the reason, and old cursors are known for what they are', async () => {
-    const other = await startAtrium();
-    try {
-      const eve = await registerUser(other);
-      const hers = `workspaces/${eve.workspaceId}`;
-      const client = await connect(other, { token: eve.token });
-      await client.join(hers);
-      for (const _ of upTo(3)) await createItem(eve);
-      const events = await client.received(hers, 3);
-      // As a restore from a backup would leave it.
-      await other.sql('UPDATE stream_history SET nonce = gen_random_uuid()');
-      await other.sql('DELETE FROM events WHERE seq > 1');
-      await other.sql('UPDATE streams SET head = 1 WHERE head > 1');
-      const left = await client.waitFor('left', () => client.frames.find(({ event }) => event === 'left'));
-      expect(left.data).toEqual({ room: hers, code: 'epoch_changed' });
-      const again = await client.join(hers, events[1]?.cursor);
-      expect(again).toMatchObject({ recovered: false, reason: 'epoch_changed' });
-      expect(seqOf(again.cursor)).toBe(1);
-      await createItem(eve);
-      await client.received(hers, 4);
-      expect(seqOf(client.events(hers).at(-1)?.cursor)).toBe(2);
-    } finally {
-      await other.stop();
-    }
+    const eve = await registerUser(other);
+    const hers = `workspaces/${eve.workspaceId}`;
+    const client = await connect(other, { token: eve.token });
+    await client.join(hers);
+    for (const _ of upTo(3)) await createItem(eve);
+    const events = await client.received(hers, 3);
+    // As a restore from a backup would leave it.
+    await other.sql('UPDATE stream_history SET nonce = gen_random_uuid()');
+    await other.sql('DELETE FROM events WHERE seq > 1');
+    await other.sql('UPDATE streams SET head = 1 WHERE head > 1');
+    const left = await client.waitFor('left', () => client.frames.find(({ event }) => event === 'left'));
+    expect(left.data).toEqual({ room: hers, code: 'epoch_changed' });
+    const again = await client.join(hers, events[1]?.cursor);
+    expect(again).toMatchObject({ recovered: false, reason: 'epoch_changed' });
+    expect(seqOf(again.cursor)).toBe(1);
+    await createItem(eve);
+    await client.received(hers, 4);
+    expect(seqOf(client.events(hers).at(-1)?.cursor)).toBe(2);
   });
 
   it('is recognised although its numbers go on further than the old ones', async () => {
-    const other = await startAtrium();
-    try {
-      const eve = await registerUser(other);
-      const hers = `workspaces/${eve.workspaceId}`;
-      const client = await connectAndJoin(other, eve.token, hers);
-      await createItem(eve);
-      await client.received(hers, 1);
-      // A failover lost that event, and by now others have its number.
-      await other.sql('UPDATE stream_history SET nonce = gen_random_uuid()');
-      await other.sql('UPDATE streams SET head = head + 5');
-      const left = await client.waitFor('left', () => client.frames.find(({ event }) => event === 'left'));
-      expect(left.data).toEqual({ room: hers, code: 'epoch_changed' });
-    } finally {
-      await other.stop();
-    }
+    const eve = await registerUser(other);
+    const hers = `workspaces/${eve.workspaceId}`;
+    const client = await connectAndJoin(other, eve.token, hers);
+    await createItem(eve);
+    await client.received(hers, 1);
+    // A failover lost that event, and by now others have its number.
+    await other.sql('UPDATE stream_history SET nonce = gen_random_uuid()');
+    await other.sql('UPDATE streams SET head = head + 5');
+    const left = await client.waitFor('left', () => client.frames.find(({ event }) => event === 'left'));
+    expect(left.data).toEqual({ room: hers, code: 'epoch_changed' });
   });
 });
