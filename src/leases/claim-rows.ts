@@ -50,8 +50,19 @@ export function toClaimRow(n: string, rows: readonly FoundRow[]): ClaimRow {
 const isFound = (row: FoundRow): row is Found => row.item_id !== null;
 
 const leaseOf = (row: Found): string =>
-  `{"id":"${row.lease_id}","fence":${row.version},"attempt":${row.attempts},` +
-  `"expiresAt":"${rfc3339(row.due_at)}","item":${toItemResponse({ ...row, id: row.item_id })}}`;
+  leaseJson({
+    id: row.lease_id,
+    fence: row.version,
+    attempt: row.attempts,
+    expiresAt: rfc3339(row.due_at),
+    item: toItemResponse({ ...row, id: row.item_id }),
+  });
+
+/** {@link import('./leases.dto.js').LeaseResponse}, of numbers and an item that are text already. */
+export const leaseJson = (
+  lease: Readonly<Record<'id' | 'fence' | 'attempt' | 'expiresAt' | 'item', string>>,
+): string =>
+  `{"id":"${lease.id}","fence":${lease.fence},"attempt":${lease.attempt},"expiresAt":"${lease.expiresAt}","item":${lease.item}}`;
 
 const eventOf = (row: Found): StreamEvent =>
   new StreamEvent({
