@@ -11,12 +11,14 @@ const STREAMS = 'streams s LEFT JOIN workspaces w ON w.id = s.id';
 const LIST_STREAMS = `SELECT ${STREAM} FROM ${STREAMS} WHERE $1::uuid IS NULL OR s.id > $1 ORDER BY s.id LIMIT $2`;
 const READ_STREAM = `SELECT ${STREAM}, (SELECT max(e.time) FROM events e WHERE e.stream_id = s.id AND e.seq = s.head) AS "lastEventAt"
   FROM ${STREAMS} WHERE s.id = $1`;
+/** What the names of queues begin with that pg-boss keeps for itself. */
+const INTERNAL = '__pgboss__';
 const COUNT_QUEUES = `SELECT 'jobs' AS of, j.name AS queue,
   count(*) FILTER (WHERE j.state IN ('created', 'retry') AND j.start_after <= now())::int AS ready,
   count(*) FILTER (WHERE j.state IN ('created', 'retry') AND j.start_after > now())::int AS later,
   count(*) FILTER (WHERE j.state = 'active')::int AS active,
   count(*) FILTER (WHERE j.state = 'failed')::int AS dead
-  FROM jobs.job j GROUP BY j.name
+  FROM jobs.job j WHERE NOT starts_with(j.name, '${INTERNAL}') GROUP BY j.name
   UNION ALL
   (SELECT 'leases', l.workspace_id || ' ' || l.type,
   count(*) FILTER (WHERE l.state = 'ready' AND l.due_at <= now())::int,

@@ -20,10 +20,13 @@ export async function runCommand(
   { variables, out, err }: Terminal,
 ): Promise<number> {
   let code = 0;
+  // By the words themselves: of a call that is wrong, not all may have been understood.
+  const isForMachines = args.includes('--json');
+  const fail = (text: string): void => err(`${isForMachines ? JSON.stringify({ error: text }) : text}\n`);
   const program = buildProgram({
     variables,
     out,
-    err,
+    err: isForMachines ? () => undefined : err,
     answer: ({ json, text }, asJson) => out(`${asJson ? JSON.stringify(json) : text}\n`),
     exit: (other) => (code = other),
   });
@@ -31,13 +34,23 @@ export async function runCommand(
     await program.parseAsync(args, { from: 'user' });
     return code;
   } catch (error) {
-    // Help was asked for, or the call was wrong and Commander has said so.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
-    const text = isExpected(error) ? error.message : String((error as Error).stack);
-    err(`${program.opts<{ json?: true }>().json ? JSON.stringify({ error: text }) : text}\n`);
+    if (error instanceof CommanderError) {
+      // Help was asked for.
+      if (error.exitCode === 0) return 0;
+      // People were told by Commander.
+      if (isForMachines) fail(wrongCall(error));
+      return EXIT.usage;
+    }
+    fail(isExpected(error) ? error.message : String((error as Error).stack));
     return error instanceof ConfigurationError ? EXIT.configuration : EXIT.failed;
   }
 }
 
 const isExpected = (error: unknown): error is Error =>
   error instanceof CliError || error instanceof ConfigurationError || error instanceof EmbeddedServerError;
+
+/** What was wrong with a call, in a sentence. */
+const wrongCall = ({ code, message }: CommanderError): string =>
+  code === 'commander.help'
+    ? 'The call names no command: --help lists them.'
+    : message.replace(/^error: /, '').replaceAll('\n', ' ');

@@ -169,9 +169,16 @@ describe('Streams and queues', () => {
   it('count the work that waits, and say why jobs have failed', async () => {
     await app.sql(
       `INSERT INTO jobs.job (name, state, output, completed_on)
-       SELECT name, 'failed', '{"message": "out of paper"}', now() FROM jobs.queue LIMIT 1`,
+       SELECT name, 'failed', '{"message": "out of paper"}', now() FROM jobs.queue
+       WHERE name = 'audit.retention'`,
     );
-    const { data } = await json<{ data: { of: string; dead: number }[] }>('queues', 'list');
+    // The clock of the queue itself.
+    await app.sql(`INSERT INTO jobs.job (name, state, completed_on)
+      SELECT name, 'completed', now() FROM jobs.queue WHERE name = '__pgboss__send-it'`);
+    expect(await app.sql(`SELECT FROM jobs.job WHERE name = '__pgboss__send-it'`)).not.toEqual([]);
+    const { data } = await json<{ data: { queue: string; dead: number }[] }>('queues', 'list');
+    expect(data.map(({ queue }) => queue)).toContain('audit.retention');
+    expect(data.filter(({ queue }) => queue.includes('pgboss'))).toEqual([]);
     expect(data.reduce((sum, { dead }) => sum + dead, 0)).toBe(1);
     expect(await json('queues', 'failed')).toMatchObject({ data: [{ reason: 'out of paper' }] });
   });
@@ -233,5 +240,21 @@ describe('A call that is not known', () => {
     const { code, stderr } = await run(args);
     expect(code).toBe(2);
     expect(stderr).toContain(reason);
+  });
+
+  it.each([
+    [['bogus', '--json'], "unknown command 'bogus'"],
+    [['--json', 'user', 'list'], "unknown command 'user' (Did you mean users?)"],
+    [['users', 'list', '--limit', '0', '--json'], 'Give a whole number from 1 to 1000.'],
+    [['--json', 'users', 'show'], "missing required argument 'user'"],
+    [['users', 'list', '--bogus', '--json'], "unknown option '--bogus'"],
+    [['tokens', 'revoke', '--json'], 'name one of --user, --session and --agent'],
+    [['--json'], 'The call names no command: --help lists them.'],
+    [['users', '--json'], 'The call names no command: --help lists them.'],
+  ])('%j says so to machines, in one document, and nothing else', async (args, reason) => {
+    const { code, stdout, stderr } = await run(args);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(JSON.parse(stderr)).toEqual({ error: expect.stringContaining(reason) });
+    expect(stderr).not.toContain('Usage');
   });
 });
