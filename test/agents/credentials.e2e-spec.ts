@@ -260,7 +260,15 @@ describe('A public key', () => {
         ...more,
       });
     const first = assertion();
+    const remembered = () => app.sql('SELECT FROM used_assertions WHERE agent_id = $1', [agent.id]);
+    await app.sql(
+      `INSERT INTO used_assertions (agent_id, jti_hash, expires_at)
+       SELECT $1, sha256(n::text::bytea), now() - interval '1 minute' FROM generate_series(1, 5) n`,
+      [agent.id],
+    );
     expect((await ask(first)).body.scope).toBe('items:read');
+    // Those that would be refused by now have gone.
+    expect(await remembered()).toHaveLength(1);
     for (const instance of [app, second]) {
       const { status, body } = await postForm(instance, '/oauth/token', {
         grant_type: 'client_credentials',
