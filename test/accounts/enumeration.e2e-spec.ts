@@ -8,7 +8,7 @@ import { type MailServer, startMailServer, tokenIn } from '../support/smtp.js';
 
 /** What instances ask the database by themselves, now and then. */
 const BACKGROUND =
-  /revoked_at > now|FROM streams|pg_control|attempts WHERE|\binstances\b|\bpresences\b|idempotency_keys|notify|language_changed_at/i;
+  /revoked_at > now|FROM streams|pg_control|attempts WHERE|\binstances\b|\bpresences\b|idempotency_keys|notify|language_changed_at|UPDATE jobs\./i;
 
 let statements: string[] = [];
 let hashes = 0;

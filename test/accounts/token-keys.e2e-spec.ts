@@ -9,6 +9,7 @@ import { startAgent } from '../support/agents.js';
 import { startAtrium, TEST_SECRET, type TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { registerUser } from '../support/people.js';
+import { sharedAtrium, sharedSecondInstance } from '../support/shared-app.js';
 
 type Jwk = JsonWebKey & { kid: string };
 
@@ -107,35 +108,31 @@ describe('With configured key pairs', () => {
 
 describe('Without configured key pairs', () => {
   it('agents’ tokens are signed with a pair that every instance comes to by the secret, for others to verify', async () => {
-    const plain = await startAtrium();
-    try {
-      const other = await plain.startSecondInstance();
-      const owner = await registerUser(plain);
-      const { token } = await startAgent(plain, owner, ['items:read']);
-      const { body } = await http(plain).get<{ keys: Jwk[] }>('/.well-known/jwks.json');
-      const [{ kid }] = body.keys;
-      expect(body.keys.map(({ kty, crv, d }) => [kty, crv, d])).toEqual([['EC', 'P-256', undefined]]);
-      expect(jwt.decode(token, { complete: true })?.header).toEqual({ alg: 'ES256', typ: 'at+jwt', kid });
-      expect(() => jwt.verify(token, pem(body.keys[0]), { algorithms: ['ES256'] })).not.toThrow();
-      expect(jwt.decode(owner.token, { complete: true })?.header).toEqual({ alg: 'HS256', typ: 'at+jwt' });
-      const read = async (given: string) => (await http(other, given).get('/v1/items')).status;
-      expect([await read(token), await read(owner.token)]).toEqual([200, 200]);
-      expect((await http(other).get('/.well-known/jwks.json')).body).toEqual(body);
+    const plain = await sharedAtrium();
+    const other = await sharedSecondInstance();
+    const owner = await registerUser(plain);
+    const { token } = await startAgent(plain, owner, ['items:read']);
+    const { body } = await http(plain).get<{ keys: Jwk[] }>('/.well-known/jwks.json');
+    const [{ kid }] = body.keys;
+    expect(body.keys.map(({ kty, crv, d }) => [kty, crv, d])).toEqual([['EC', 'P-256', undefined]]);
+    expect(jwt.decode(token, { complete: true })?.header).toEqual({ alg: 'ES256', typ: 'at+jwt', kid });
+    expect(() => jwt.verify(token, pem(body.keys[0]), { algorithms: ['ES256'] })).not.toThrow();
+    expect(jwt.decode(owner.token, { complete: true })?.header).toEqual({ alg: 'HS256', typ: 'at+jwt' });
+    const read = async (given: string) => (await http(other, given).get('/v1/items')).status;
+    expect([await read(token), await read(owner.token)]).toEqual([200, 200]);
+    expect((await http(other).get('/.well-known/jwks.json')).body).toEqual(body);
 
-      const claims = jwt.decode(token) as object;
-      const forged = (secret: jwt.Secret, algorithm: jwt.Algorithm, header: object) =>
-        jwt.sign(claims, secret, { algorithm, header: { alg: algorithm, typ: 'at+jwt', ...header } });
-      const foreignKey = { key: foreign, format: 'jwk' } as unknown as jwt.Secret;
-      for (const forgery of [
-        forged(TEST_SECRET, 'HS256', { kid }),
-        forged(pem(body.keys[0]), 'HS256', { kid }),
-        forged(pem(body.keys[0]), 'HS256', {}),
-        forged(foreignKey, 'ES256', { kid }),
-        forged(foreignKey, 'ES256', {}),
-      ])
-        expect(await read(forgery)).toBe(401);
-    } finally {
-      await plain.stop();
-    }
+    const claims = jwt.decode(token) as object;
+    const forged = (secret: jwt.Secret, algorithm: jwt.Algorithm, header: object) =>
+      jwt.sign(claims, secret, { algorithm, header: { alg: algorithm, typ: 'at+jwt', ...header } });
+    const foreignKey = { key: foreign, format: 'jwk' } as unknown as jwt.Secret;
+    for (const forgery of [
+      forged(TEST_SECRET, 'HS256', { kid }),
+      forged(pem(body.keys[0]), 'HS256', { kid }),
+      forged(pem(body.keys[0]), 'HS256', {}),
+      forged(foreignKey, 'ES256', { kid }),
+      forged(foreignKey, 'ES256', {}),
+    ])
+      expect(await read(forgery)).toBe(401);
   });
 });
