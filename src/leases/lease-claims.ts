@@ -12,6 +12,8 @@ import { Epoch } from '../events/epoch.js';
 import type { StreamEvent } from '../events/stream-event.js';
 import { WriteCombiner } from '../events/write-combiner.js';
 import { KeptAnswers } from '../idempotency/kept-answers.js';
+import { SessionRevocations } from '../sessions/session-revocations.js';
+import { SessionRevoked } from '../sessions/sessions.errors.js';
 import { CLAIM_LEASES, NEXT_DUE } from './lease-claim.sql.js';
 import type { ClaimRow } from './claim-rows.js';
 import type { ClaimInput } from './lease-search.sql.js';
@@ -55,6 +57,7 @@ export class LeaseClaims {
     private readonly types: LeaseTypes,
     private readonly waiters: LeaseWaiters,
     private readonly kept: KeptAnswers,
+    private readonly revocations: SessionRevocations,
     private readonly epoch: Epoch,
     announcements: Announcements,
     config: AtriumConfig,
@@ -71,6 +74,7 @@ export class LeaseClaims {
    * @param gone aborted when the caller does not listen any more: then nothing more is claimed
    * @throws {AgentsOnly} for people
    * @throws {Forbidden} for an agent that is disabled
+   * @throws {SessionRevoked} if its session ends while it waits
    * @throws {import('./leases.errors.js').TooManyLeaseTypes}
    */
   async claim(
@@ -88,8 +92,10 @@ export class LeaseClaims {
     const first = await attempt();
     if (first || waitSeconds === 0) return first ?? NONE;
     const deadline = performance.now() + waitSeconds * 1_000;
-    return this.waiters.during(workspaceId, this.typesOf(caller, wish), async (waiter) => {
+    return this.waiters.during(caller, workspaceId, this.typesOf(caller, wish), async (waiter) => {
       for (;;) {
+        // The token was good when the wait began, and must be when it is over.
+        if (this.revocations.hasEnded(caller)) throw new SessionRevoked();
         // What was committed before anybody listened is found here.
         const found = gone.aborted ? NONE : await attempt();
         const left = deadline - performance.now();

@@ -137,7 +137,7 @@ export class LeasePushes implements TailListener {
     const types = work.connection.principal && this.claims.typesOf(work.connection.principal, wish);
     while (!signal.aborted && !this.waiters.closing) {
       try {
-        await this.waiters.during(workspaceId, types, async (waiter) => {
+        await this.waiters.during(work.connection.principal, workspaceId, types, async (waiter) => {
           work.waiter = waiter;
           work.doubt(); // nobody listened until now
           while (!signal.aborted && !this.waiters.closing)

@@ -1,8 +1,10 @@
 import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
+import { endsWith, type Principal } from '../common/access.js';
 import { Lifecycle } from '../common/lifecycle.js';
 import type { FollowedStream } from '../events/followed-stream.js';
 import type { StreamEvent } from '../events/stream-event.js';
 import { StreamTail, type TailListener } from '../events/stream-tail.js';
+import { SessionRevocations } from '../sessions/session-revocations.js';
 import { TooManyWaiting } from './leases.errors.js';
 import { LEASE_CLAIMED } from './leases.events.js';
 
@@ -18,7 +20,10 @@ export class LeaseWaiter {
   private resolve: (() => void) | undefined;
   private pending = false;
 
-  constructor(private readonly types: readonly string[] | undefined) {}
+  constructor(
+    readonly caller: Principal | undefined,
+    private readonly types: readonly string[] | undefined,
+  ) {}
 
   waitsFor(types: ReadonlySet<string>): boolean {
     return types.size > 0 && (this.types?.some((type) => types.has(type)) ?? true);
@@ -60,9 +65,11 @@ export class LeaseWaiters implements TailListener, BeforeApplicationShutdown {
 
   constructor(
     private readonly tail: StreamTail,
+    revocations: SessionRevocations,
     lifecycle: Lifecycle,
   ) {
     tail.listen(this);
+    revocations.onRevoked((ended) => this.wakeThose(ended));
     // At once: what waits here is answered while sockets are still being told to go.
     lifecycle.signal.addEventListener('abort', () => this.beforeApplicationShutdown());
   }
@@ -73,18 +80,19 @@ export class LeaseWaiters implements TailListener, BeforeApplicationShutdown {
   }
 
   /**
-   * Has somebody woken, from before `work` begins until it ends.
+   * Has somebody woken, from before `work` begins until it ends: also when the caller's session ends.
    * @param types of the items that are waited for; any when left out
    * @throws {TooManyWaiting}
    */
   async during<T>(
+    caller: Principal | undefined,
     workspaceId: string,
     types: readonly string[] | undefined,
     work: (waiter: LeaseWaiter) => Promise<T>,
   ): Promise<T> {
     if (this.isFull) throw new TooManyWaiting();
     this.count++;
-    const waiter = new LeaseWaiter(types);
+    const waiter = new LeaseWaiter(caller, types);
     try {
       await this.tail.follow(workspaceId);
       try {
@@ -118,6 +126,11 @@ export class LeaseWaiters implements TailListener, BeforeApplicationShutdown {
   beforeApplicationShutdown(): void {
     this.closing = true;
     for (const waiters of this.waiting.values()) for (const waiter of waiters) waiter.wake();
+  }
+
+  private wakeThose(ended: string): void {
+    for (const waiters of this.waiting.values())
+      for (const waiter of waiters) if (waiter.caller && endsWith(waiter.caller, ended)) waiter.wake();
   }
 
   private remove(workspaceId: string, waiter: LeaseWaiter): void {

@@ -5,6 +5,7 @@ import { EventsModule } from '../events/events.module.js';
 import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { RoomsModule } from '../rooms/rooms.module.js';
+import { SessionsModule } from '../sessions/sessions.module.js';
 import { WorkspacesModule } from '../workspaces/workspaces.module.js';
 import { AgentSockets } from './agent-sockets.js';
 import { AgentsGateway } from './agents.gateway.js';
@@ -29,6 +30,7 @@ import { LeasesService } from './leases.service.js';
     IdempotencyModule,
     JobsModule,
     RoomsModule,
+    SessionsModule,
     WorkspacesModule,
   ],
   controllers: [HeartbeatsController, LeaseWorkController, LeasesController],

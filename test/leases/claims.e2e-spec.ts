@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { StreamTail } from '../../src/events/stream-tail.js';
 import { type RunningAgent, startAgent } from '../support/agents.js';
 import { type Instance, startAtrium, type TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
@@ -256,6 +257,19 @@ describe('A claim that waits', () => {
     await lease(bob, held, 'complete');
     const urgent = await newItem('narrow', { priority: 9 });
     expect(ids(await picky)).toEqual([urgent.id]);
+  });
+
+  it('gets nothing more, and is told at once, when its session ends while it waits, at any instance', async () => {
+    const { agent, http: itself, token } = await startAgent(app, owner, ['leases']);
+    const waiting = [itself, http(other, token)].map((at) =>
+      at.post('/v1/leases', { types: ['revoked'], waitSeconds: 30 }),
+    );
+    const isWaitedAt = ({ nest }: Instance) => nest.get(StreamTail, { strict: false }).followedCount > 0;
+    await until('both wait', () => isWaitedAt(app) && isWaitedAt(other));
+    await owner.http.post(`/v1/agents/${agent.id}/disable`);
+    for (const { status, body } of await Promise.all(waiting))
+      expect([status, body.code]).toEqual([401, 'session_revoked']);
+    await owner.http.post(`/v1/agents/${agent.id}/enable`);
   });
 
   it('ends empty when its time is over', async () => {
