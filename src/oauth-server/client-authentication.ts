@@ -47,7 +47,7 @@ export class ClientAuthentication {
     if (ways.filter((way) => way !== undefined).length > 1)
       throw new OAuthError('invalid_request', 'Authenticate in one way, not several');
     const agent = await this.prove(form, authorization);
-    if (!agent) throw invalidClient();
+    if (!agent) throw invalidClient(authorization !== undefined);
     const named = form.get('client_id');
     if (named !== undefined && named.toLowerCase() !== agent.id)
       throw new OAuthError('invalid_request', 'client_id is not whom the credential is of');

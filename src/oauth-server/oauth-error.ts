@@ -33,13 +33,16 @@ export class OAuthError extends Error {
   }
 }
 
-/** Who calls is not known: with the scheme to use in the `Authorization` header (RFC 9110, section 11.6.1). */
-export const invalidClient = (): OAuthError =>
+/**
+ * Who calls is not known. A caller that came by the `Authorization` header is told which scheme to use (RFC 6749, section
+ * 5.2). Others are not: libraries take a challenge for the whole answer, and would not tell of `invalid_client`.
+ */
+export const invalidClient = (byHeader: boolean): OAuthError =>
   new OAuthError(
     'invalid_client',
     'Unknown client, wrong or expired credential, or the agent is disabled',
     401,
-    { 'WWW-Authenticate': 'Basic realm="atrium", charset="UTF-8"' },
+    byHeader ? { 'WWW-Authenticate': 'Basic realm="atrium", charset="UTF-8"' } : {},
   );
 
 /** Answers {@link OAuthError}; everything else is a problem, as everywhere. */
