@@ -50,7 +50,18 @@ const mayImport = {
     'idempotency',
   ],
   // Administration without a server; reads tables, and changes by the services that requests use.
-  cli: [...ground, 'bus', 'audit', 'accounts', 'rate-limits', 'sessions', 'mfa', 'events', 'agents'],
+  cli: [
+    ...ground,
+    'bus',
+    'audit',
+    'accounts',
+    'rate-limits',
+    'sessions',
+    'mfa',
+    'events',
+    'agents',
+    'leases',
+  ],
   // A feature, but for one thing: what is said by a request is published as from a socket.
   'custom-rooms': [...ground, 'audit', 'idempotency', 'sessions', 'workspaces', 'events', 'rooms'],
 };

@@ -10,6 +10,7 @@ import { MembershipEndings } from '../workspaces/membership-endings.js';
 import type { Caller } from '../workspaces/requires.js';
 import { requireVersion } from '../workspaces/workspace-lock.js';
 import { type AgentChange, AgentEdits } from './agent-edits.js';
+import { AgentEndings, type EndingAgent } from './agent-endings.js';
 import { AgentGrants } from './agent-grants.js';
 import { lockAgent } from './agent-lock.js';
 import { type AgentPatch, type MetadataPatch, patchedAgent, patchedMetadata } from './agent-patches.js';
@@ -28,6 +29,7 @@ export class AgentChanges {
     private readonly kept: KeptAnswers,
     private readonly grants: AgentGrants,
     private readonly endings: MembershipEndings,
+    private readonly agentEndings: AgentEndings,
   ) {}
 
   /**
@@ -87,16 +89,22 @@ export class AgentChanges {
       const before = await lockAgent(manager, caller, id);
       requireVersion(Number(before.version), ifMatch);
       tell = await this.grants.end(manager, [id]);
-      const ending = { principalId: id, workspaceIds: [before.workspace_id], endedBy: caller.id };
-      const lost = await this.endings.run(manager, ending);
+      const { workspace_id: workspaceId } = before;
+      const ending: EndingAgent = { agentId: id, workspaceId, endedBy: caller.id, reason: 'deleted' };
+      const leaving = { principalId: id, workspaceIds: [workspaceId], endedBy: caller.id };
+      const lost = [
+        ...(await this.endings.run(manager, leaving)),
+        ...(await this.agentEndings.run(manager, ending)),
+      ];
       await manager.query(DELETE_AGENT, [id]);
-      await manager.query(DELETE_MEMBERSHIP, [before.workspace_id, id]);
+      await manager.query(DELETE_MEMBERSHIP, [workspaceId, id]);
       await this.edits.record('agent.deleted', { id: caller.id, client }, before, manager);
       const last = { ...before, version: String(Number(before.version) + 1), updated_by: caller.id };
       return {
         answer: undefined,
         events: [agentEvent(AGENT_DELETED, caller.id, last), ...lost],
         takesAccess: true,
+        late: () => this.agentEndings.run(manager, ending),
       };
     });
     tell?.();

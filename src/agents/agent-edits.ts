@@ -3,6 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
 import { type ClientInfo, OPERATOR, OPERATOR_ID } from '../common/client-info.js';
 import { type Appended, AppendingTransactions } from '../events/appending-transactions.js';
+import { AgentEndings, type EndingAgent } from './agent-endings.js';
 import { AgentGrants } from './agent-grants.js';
 import { lockAgentForOperator } from './agent-lock.js';
 import type { AgentStatus } from './agent.entity.js';
@@ -26,6 +27,7 @@ export class AgentEdits {
     private readonly appending: AppendingTransactions,
     private readonly audit: AuditTrail,
     private readonly grants: AgentGrants,
+    private readonly endings: AgentEndings,
   ) {}
 
   /**
@@ -45,10 +47,16 @@ export class AgentEdits {
       const before = await lock(manager);
       const after = await write(manager, editor, before.id, change(toAgentFields(before)));
       tell = await this.enforce(manager, editor, before, after);
+      const ending = endingOf(editor, before, after);
+      const lost = ending ? await this.endings.run(manager, ending) : [];
       return {
         answer: after,
-        events: [agentEvent(eventType(before, after), editor.id, after)],
-        takesAccess: before.status !== after.status && after.status === 'disabled',
+        events: [agentEvent(eventType(before, after), editor.id, after), ...lost],
+        // Until the stream was held, it may have been given more.
+        ...(ending?.reason === 'disabled' && {
+          takesAccess: true,
+          late: () => this.endings.run(manager, ending),
+        }),
       };
     }, last);
     tell?.();
@@ -120,6 +128,14 @@ async function write(
     editor.id,
   ]);
   return row;
+}
+
+/** How the agent may not work any more, if it might. */
+function endingOf(editor: AgentEditor, before: AgentRow, after: AgentRow): EndingAgent | undefined {
+  const ended = { agentId: after.id, workspaceId: after.workspace_id, endedBy: editor.id };
+  if (before.status === 'enabled' && after.status === 'disabled') return { ...ended, reason: 'disabled' };
+  const mayWork = ({ scopes }: AgentRow) => (JSON.parse(scopes) as string[]).includes('leases');
+  return mayWork(before) && !mayWork(after) ? { ...ended, reason: 'scope_lost' } : undefined;
 }
 
 function eventType(before: AgentRow, after: AgentRow): string {

@@ -10,6 +10,7 @@ import { AgentCredentialsController } from './agent-credentials.controller.js';
 import { AgentCredentials } from './agent-credentials.service.js';
 import { AgentDevices } from './agent-devices.js';
 import { AgentEdits } from './agent-edits.js';
+import { AgentEndings } from './agent-endings.js';
 import { AgentGrants } from './agent-grants.js';
 import { AgentLogins } from './agent-logins.js';
 import { AgentRooms } from './agent-rooms.js';
@@ -28,6 +29,7 @@ import { Enrolment } from './enrolment.service.js';
     AgentDevices,
     AgentCredentials,
     AgentEdits,
+    AgentEndings,
     AgentGrants,
     AgentLogins,
     AgentRooms,
@@ -35,6 +37,14 @@ import { Enrolment } from './enrolment.service.js';
     ClientAssertions,
     Enrolment,
   ],
-  exports: [AgentCredentials, AgentDevices, AgentGrants, AgentLogins, AgentsService, ClientAssertions],
+  exports: [
+    AgentCredentials,
+    AgentDevices,
+    AgentEndings,
+    AgentGrants,
+    AgentLogins,
+    AgentsService,
+    ClientAssertions,
+  ],
 })
 export class AgentsModule {}

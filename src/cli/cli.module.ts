@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AccountsModule } from '../accounts/accounts.module.js';
 import { AgentEdits } from '../agents/agent-edits.js';
+import { AgentEndings } from '../agents/agent-endings.js';
 import { AgentGrants } from '../agents/agent-grants.js';
 import { AuditModule } from '../audit/audit.module.js';
 import { BusModule } from '../bus/bus.module.js';
@@ -11,6 +12,7 @@ import { DatabaseModule } from '../database/database.module.js';
 import { Announcements } from '../events/announcements.js';
 import { AppendingTransactions } from '../events/appending-transactions.js';
 import { EventAppends } from '../events/event-appends.js';
+import { LeaseReturns } from '../leases/lease-returns.js';
 import { RateLimitsModule } from '../rate-limits/rate-limits.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { SignOutCommands } from './sign-out-commands.js';
@@ -31,13 +33,15 @@ export class CliModule {
         SessionsModule,
         RateLimitsModule.register(config),
       ],
-      // Without the modules of events and agents, which would follow streams and do jobs.
+      // Without the modules of events, agents and leases, which would follow streams and do jobs.
       providers: [
         Announcements,
         AppendingTransactions,
         EventAppends,
         AgentEdits,
+        AgentEndings,
         AgentGrants,
+        LeaseReturns,
         SignOutCommands,
       ],
     };

@@ -11,6 +11,11 @@ export interface Appending<T> {
   readonly events: readonly NewEvent[];
   /** Whether the events take a right from somebody: then what was authorised before them is asked again. */
   readonly takesAccess?: boolean;
+  /**
+   * What else there is to tell, as it is once nobody whom the others take a right from writes any more. Asked for while
+   * the stream is held up, so it is short.
+   */
+  readonly late?: () => Promise<readonly NewEvent[]>;
 }
 
 /** What {@link AppendingTransactions.run} did. */
@@ -38,8 +43,10 @@ export class AppendingTransactions {
     last?: (manager: EntityManager, appended: Appended<T>) => Promise<void>,
   ): Promise<Appended<T>> {
     const appended = await this.transactions.run(async (manager) => {
-      const { answer, events, takesAccess } = await work(manager);
-      const done = { answer, events: await this.appends.appendWithin(manager, events, takesAccess) };
+      const { answer, events, takesAccess, late } = await work(manager);
+      const told = await this.appends.appendWithin(manager, events, takesAccess);
+      if (late) told.push(...(await this.appends.appendWithin(manager, await late())));
+      const done = { answer, events: told };
       await last?.(manager, done);
       return done;
     });

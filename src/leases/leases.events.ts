@@ -3,6 +3,7 @@ import { type EventParts, StreamEvent } from '../events/stream-event.js';
 
 export const LEASE_CLAIMED = 'lease.claimed';
 export const LEASE_EXPIRED = 'lease.expired';
+export const LEASE_RELEASED = 'lease.released';
 export const LEASE_CANCELLED = 'lease.cancelled';
 export const LEASE_DEAD = 'lease.dead';
 export const LEASE_RETRIED = 'lease.retried';

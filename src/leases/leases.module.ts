@@ -15,6 +15,7 @@ import { HeartbeatsController } from './heartbeats.controller.js';
 import { LeaseClaims } from './lease-claims.js';
 import { LeaseExpiry } from './lease-expiry.js';
 import { LeasePushes } from './lease-pushes.js';
+import { LeaseReturns } from './lease-returns.js';
 import { LeaseTypes } from './lease-types.js';
 import { LeaseWaiters } from './lease-waiters.js';
 import { LeaseWorkController } from './lease-work.controller.js';
@@ -42,6 +43,7 @@ import { LeasesService } from './leases.service.js';
     LeaseClaims,
     LeaseExpiry,
     LeasePushes,
+    LeaseReturns,
     LeaseTypes,
     LeaseWaiters,
     LeasesService,
