@@ -90,6 +90,19 @@ export default defineConfig(
           message: 'Inject AtriumConfig: variables are read and checked once.',
         },
       ],
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            {
+              name: 'class-validator',
+              importNames: ['ArrayUnique'],
+              message:
+                'It takes the square of the length, of a list that is too long, too: AreDistinct of common.',
+            },
+          ],
+        },
+      ],
     },
   },
   {

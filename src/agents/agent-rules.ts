@@ -1,15 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
-import {
-  ArrayMaxSize,
-  ArrayUnique,
-  IsArray,
-  IsIn,
-  IsString,
-  Matches,
-  ValidateBy,
-  ValidateIf,
-} from 'class-validator';
+import { ArrayMaxSize, IsArray, IsIn, IsString, Matches, ValidateBy, ValidateIf } from 'class-validator';
+import { AreDistinct } from '../common/distinct.js';
 import { isJsonObject, type JsonValue } from '../common/json.js';
 import { isScope } from '../common/scopes.js';
 import { AGENT_STATUSES } from './agent.entity.js';
@@ -60,14 +52,14 @@ export const AreCapabilities = (): PropertyDecorator =>
   applyDecorators(
     IsArray({ message: CAPABILITIES }),
     ArrayMaxSize(MAX_LIST, { message: CAPABILITIES }),
-    ArrayUnique({ message: CAPABILITIES }),
+    AreDistinct({ message: CAPABILITIES }),
     Matches(/^[A-Za-z0-9][\w.:/+-]{0,99}$/, { each: true, message: CAPABILITIES }),
   );
 export const AreScopes = (): PropertyDecorator =>
   applyDecorators(
     IsArray({ message: SCOPES }),
     ArrayMaxSize(MAX_LIST, { message: SCOPES }),
-    ArrayUnique({ message: SCOPES }),
+    AreDistinct({ message: SCOPES }),
     ValidateBy(
       {
         name: 'scope',

@@ -15,8 +15,12 @@ export class FormParameters {
 
   /** The first name that came more than once. */
   get repeated(): string | undefined {
-    const names = [...this.parameters.keys()];
-    return names.find((name, n) => names.indexOf(name) !== n);
+    const names = new Set<string>();
+    for (const name of this.parameters.keys()) {
+      if (names.has(name)) return name;
+      names.add(name);
+    }
+    return undefined;
   }
 
   /** A parameter without a value counts as left out (RFC 6749, section 3.1). */

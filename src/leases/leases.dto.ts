@@ -3,7 +3,6 @@ import { ApiProperty } from '@nestjs/swagger';
 import {
   ArrayMaxSize,
   ArrayMinSize,
-  ArrayUnique,
   IsArray,
   IsBoolean,
   IsInt,
@@ -17,6 +16,7 @@ import {
   ValidateBy,
   ValidateIf,
 } from 'class-validator';
+import { AreDistinct } from '../common/distinct.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../common/json.js';
 import { PageQuery } from '../common/pagination.js';
 import { isTime } from '../common/rfc3339.js';
@@ -88,7 +88,7 @@ class WorkRequest {
   @IsArray({ message: TYPES })
   @ArrayMinSize(1, { message: TYPES })
   @ArrayMaxSize(MAX_TYPES, { message: TYPES })
-  @ArrayUnique({ message: TYPES })
+  @AreDistinct({ message: TYPES })
   @IsString({ each: true, message: TYPES })
   @Length(1, 100, { each: true, message: TYPES })
   types?: string[];
