@@ -167,19 +167,29 @@ export const STILL_HELD: Statement = {
 
 /**
  * In how many milliseconds a claim that found nothing may find something; null: none is waited for. 0 if there is
- * something by now, or was: what others had locked without taking it, or left of a type with a limit.
+ * something by now, or was: what others had locked without taking it, or left of a type with a limit. And whether it is
+ * a limit that keeps something from the agent: its own, or that of a type.
  */
 export const NEXT_DUE: Statement = {
   name: 'leases.next_due',
-  text: `SELECT CASE WHEN ${HELD} < t.held_most AND EXISTS (
+  text: `SELECT CASE WHEN h.held < t.held_most AND EXISTS (
         SELECT FROM lease_types q WHERE q.workspace_id = t.workspace_id AND q.type = ANY (t.types)
           AND (q.concurrency IS NULL OR q.concurrency > ${leasedOf('q')})
           AND EXISTS (SELECT FROM lease_states l WHERE l.type = q.type AND ${isDue('t', 'q.attempts')})
       ) THEN '0' ELSE (
-        SELECT ceil(extract(epoch FROM min(l.due_at) - clock_timestamp()) * 1000)::text
+        SELECT ceil(extract(epoch FROM
+          least(min(l.due_at), CASE WHEN h.held >= t.held_most THEN h.due_at END) - clock_timestamp()) * 1000)::text
         FROM unnest(t.types) k(type) CROSS JOIN LATERAL (
           SELECT min(due_at) AS due_at FROM lease_states
           WHERE workspace_id = t.workspace_id AND type = k.type AND state IN ('ready', 'leased') AND due_at > now()
-        ) l) END AS ms
-    FROM jsonb_to_record($1::jsonb) AS t(${COLUMNS})`,
+        ) l) END AS ms,
+      (h.held >= t.held_most OR EXISTS (
+        SELECT FROM lease_types q WHERE q.workspace_id = t.workspace_id AND q.type = ANY (t.types)
+          AND q.concurrency <= ${leasedOf('q')})
+      )::text AS limited
+    FROM jsonb_to_record($1::jsonb) AS t(${COLUMNS})
+    CROSS JOIN LATERAL (
+      SELECT count(*) AS held, min(l.due_at) AS due_at FROM lease_states l
+      WHERE l.agent_id = t.agent_id AND l.workspace_id = t.workspace_id AND l.state = 'leased' AND l.due_at > now()
+    ) h`,
 };

@@ -18,7 +18,7 @@ import { CLAIM_LEASES, NEXT_DUE } from './lease-claim.sql.js';
 import type { ClaimRow } from './claim-rows.js';
 import type { ClaimInput } from './lease-search.sql.js';
 import { LeaseTypes } from './lease-types.js';
-import { LeaseWaiters } from './lease-waiters.js';
+import { type LeaseWaiter, LeaseWaiters } from './lease-waiters.js';
 import type { ClaimRequest, LeaseList, WorkFilter } from './leases.dto.js';
 import { AgentsOnly } from './leases.errors.js';
 import { eventsOf } from './leases.events.js';
@@ -38,6 +38,12 @@ export interface Claimed {
   readonly leases: string;
   /** What the stream tells of them, `lease.claimed` among it; at least one. */
   readonly events: readonly StreamEvent[];
+}
+
+interface NextDueRow {
+  ms: string | null;
+  /** A boolean. */
+  limited: string;
 }
 
 /** The least time between two looks at what is due by the clock, in ms. */
@@ -100,7 +106,7 @@ export class LeaseClaims {
         const found = gone.aborted ? NONE : await attempt();
         const left = deadline - performance.now();
         if (found || left <= 0 || this.waiters.closing) return found ?? NONE;
-        await waiter.next(Math.min(left, await this.nextDue(caller, wish)), gone);
+        await waiter.next(Math.min(left, await this.nextDue(caller, wish, waiter)), gone);
       }
     });
   }
@@ -126,10 +132,11 @@ export class LeaseClaims {
     return this.run(await this.inputOf(caller, wish, most, false));
   }
 
-  /** In how many ms to look again after a claim that found nothing, if nothing happens before. */
-  async nextDue(caller: Principal, wish: WorkWish): Promise<number> {
+  /** In how many ms the waiter is to look again after a claim that found nothing, if nothing happens before. */
+  async nextDue(caller: Principal, wish: WorkWish, waiter: LeaseWaiter): Promise<number> {
     const input = await this.inputOf(caller, wish, 1, true);
-    const [{ ms }] = await this.statements.run<{ ms: string | null }>(NEXT_DUE, [JSON.stringify(input)]);
+    const [{ ms, limited }] = await this.statements.run<NextDueRow>(NEXT_DUE, [JSON.stringify(input)]);
+    waiter.isLimited = limited === 'true';
     return ms === null ? Infinity : Math.max(Number(ms), LEAST_WAIT_MS);
   }
 

@@ -13,7 +13,7 @@ import { textFrame } from '../rooms/frame.js';
 import { errorData } from '../rooms/frame-problem.filter.js';
 import { DELIVERED, STILL_HELD } from './lease-claim.sql.js';
 import { type Claimed, LeaseClaims } from './lease-claims.js';
-import { LeaseWaiters } from './lease-waiters.js';
+import { type LeaseWaiter, LeaseWaiters } from './lease-waiters.js';
 import type { LeaseFrame } from './leases.dto.js';
 import { TooManyWaiting } from './leases.errors.js';
 import { LEASE_CLAIMED, LEASE_DEAD } from './leases.events.js';
@@ -141,7 +141,10 @@ export class LeasePushes implements TailListener {
           work.waiter = waiter;
           work.doubt(); // nobody listened until now
           while (!signal.aborted && !this.waiters.closing)
-            await waiter.next(Math.min(await this.handOver(work, wish, signal), MOST_WAIT_MS), signal);
+            await waiter.next(
+              Math.min(await this.handOver(work, wish, waiter, signal), MOST_WAIT_MS),
+              signal,
+            );
         });
       } catch (error) {
         if (error instanceof Problem && error.getStatus() < 500) {
@@ -158,6 +161,7 @@ export class LeasePushes implements TailListener {
   private async handOver(
     work: SocketWork,
     wish: Omit<LeaseFrame, 'capacity'>,
+    waiter: LeaseWaiter,
     signal: AbortSignal,
   ): Promise<number> {
     const { connection } = work;
@@ -175,7 +179,7 @@ export class LeasePushes implements TailListener {
       else this.send(work, claimed);
       return 0;
     }
-    return Math.min(await this.claims.nextDue(principal, wish), work.endsIn);
+    return Math.min(await this.claims.nextDue(principal, wish, waiter), work.endsIn);
   }
 
   private send(work: SocketWork, claimed: Claimed): void {

@@ -3,9 +3,13 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { Representation } from '../common/representation.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { Transactions } from '../database/transactions.js';
+import { AppendingTransactions } from '../events/appending-transactions.js';
+import { formatCursor } from '../events/cursor.js';
+import { Epoch } from '../events/epoch.js';
 import type { Caller } from '../workspaces/requires.js';
 import { WorkspaceDeletion } from '../workspaces/workspace-deletion.js';
 import { lockWorkspace } from '../workspaces/workspace-lock.js';
+import { workspaceSubject } from '../workspaces/workspaces.events.js';
 import { WorkspaceNotFound } from '../workspaces/workspaces.errors.js';
 import { LeaseState } from './lease-state.entity.js';
 import { LeaseType } from './lease-type.entity.js';
@@ -21,6 +25,7 @@ import {
 } from './lease-work.sql.js';
 import type { LeaseTypeRequest, LeaseTypeResponse } from './leases.dto.js';
 import { TooManyLeaseTypes } from './leases.errors.js';
+import { LEASE_TYPE_UPDATED } from './leases.events.js';
 
 const MAX_TYPES = 1_000;
 /** How many types of workspaces an instance remembers. */
@@ -44,6 +49,8 @@ export class LeaseTypes implements OnModuleInit {
   constructor(
     private readonly statements: PipelinedStatements,
     private readonly transactions: Transactions,
+    private readonly appending: AppendingTransactions,
+    private readonly epoch: Epoch,
     private readonly dataSource: DataSource,
     private readonly workspaceDeletion: WorkspaceDeletion,
   ) {}
@@ -100,14 +107,17 @@ export class LeaseTypes implements OnModuleInit {
     { type, concurrency = null, attempts = 5, workspaceId: named }: LeaseTypeRequest,
   ): Promise<Representation<LeaseTypeResponse>> {
     const workspaceId = named ?? (await this.personal(caller.id));
-    await this.transactions.run(async (manager) => {
+    const answer = { workspaceId, type, concurrency, attempts };
+    const { events } = await this.appending.run(async (manager) => {
       await lockWorkspace(manager, caller, workspaceId);
       await this.add(manager, workspaceId, [type]);
       await manager.query(SET_TYPE, [workspaceId, type, concurrency, attempts]);
+      const told = { streamId: workspaceId, subject: workspaceSubject(workspaceId), principalId: caller.id };
+      return { answer, events: [{ ...told, type: LEASE_TYPE_UPDATED, data: answer }] };
     });
     if (this.known.has(keyOf(workspaceId, type)))
       this.known.set(keyOf(workspaceId, type), concurrency !== null);
-    return Representation.of({ workspaceId, type, concurrency, attempts });
+    return Representation.of(answer, { cursor: formatCursor(this.epoch.current, events[0].seq) });
   }
 
   private async personal(principalId: string): Promise<string> {

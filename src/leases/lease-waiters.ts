@@ -5,27 +5,41 @@ import type { FollowedStream } from '../events/followed-stream.js';
 import type { StreamEvent } from '../events/stream-event.js';
 import { StreamTail, type TailListener } from '../events/stream-tail.js';
 import { SessionRevocations } from '../sessions/session-revocations.js';
+import { ITEM_DELETED } from '../items/items.events.js';
 import { TooManyWaiting } from './leases.errors.js';
 import { LEASE_CLAIMED } from './leases.events.js';
 
 const MAX_WAITING = 10_000;
 /** After these, something of their type may be due, now or at another time than before. */
 const makesDue = (type: string): boolean =>
-  type.startsWith('item.')
-    ? !/^item\.(deleted|purged)$/.test(type)
-    : /^lease\./.test(type) && type !== LEASE_CLAIMED;
+  type.startsWith('item.') ? !/^item\.(deleted|purged)$/.test(type) : isOfLease(type);
+const isOfLease = (type: string): boolean => type.startsWith('lease.') && type !== LEASE_CLAIMED;
+
+/** What some events mean to those who wait. */
+interface News {
+  /** Of which something may be due. */
+  readonly types: ReadonlySet<string>;
+  /** Agents that hold less, as far as is told. */
+  readonly holders: ReadonlySet<string>;
+  /** Whether an item was deleted, and its lease with it, if there was one: whose, is not told. */
+  readonly deleted: boolean;
+}
 
 /** Somebody who waits for an item of some types, or of any. */
 export class LeaseWaiter {
   private resolve: (() => void) | undefined;
   private pending = false;
+  /** Whether it is a limit that keeps something from it. Until it is known, it may be. */
+  isLimited = true;
 
   constructor(
     readonly caller: Principal | undefined,
     private readonly types: readonly string[] | undefined,
   ) {}
 
-  waitsFor(types: ReadonlySet<string>): boolean {
+  waitsFor({ types, holders, deleted }: News): boolean {
+    if (this.caller && holders.has(this.caller.id)) return true;
+    if (deleted && this.isLimited) return true;
     return types.size > 0 && (this.types?.some((type) => types.has(type)) ?? true);
   }
 
@@ -39,6 +53,7 @@ export class LeaseWaiter {
     if (!this.pending && !signal.aborted) await this.sleep(ms, signal);
     this.resolve = undefined;
     this.pending = false;
+    this.isLimited = true;
   }
 
   private sleep(ms: number, signal: AbortSignal): Promise<void> {
@@ -111,8 +126,8 @@ export class LeaseWaiters implements TailListener, BeforeApplicationShutdown {
   onEvents({ id }: FollowedStream, events: readonly StreamEvent[]): void {
     const waiters = this.waiting.get(id);
     if (!waiters) return;
-    const types = new Set(events.filter(({ type }) => makesDue(type)).map(({ data }) => typeOf(data)));
-    for (const waiter of waiters) if (waiter.waitsFor(types)) waiter.wake();
+    const news = newsOf(events);
+    for (const waiter of waiters) if (waiter.waitsFor(news)) waiter.wake();
   }
 
   onReset({ id }: FollowedStream): void {
@@ -140,5 +155,14 @@ export class LeaseWaiters implements TailListener, BeforeApplicationShutdown {
   }
 }
 
-/** Items and leases both say the type of the item. */
-const typeOf = (data: string): string => (JSON.parse(data) as { type: string }).type;
+function newsOf(events: readonly StreamEvent[]): News {
+  const types = new Set<string>();
+  const holders = new Set<string>();
+  for (const { type: event, data } of events.filter(({ type }) => makesDue(type))) {
+    // Items and leases both say the type of the item.
+    const { type, agentId } = JSON.parse(data) as { type: string; agentId?: string };
+    types.add(type);
+    if (isOfLease(event) && agentId !== undefined) holders.add(agentId);
+  }
+  return { types, holders, deleted: events.some(({ type }) => type === ITEM_DELETED) };
+}

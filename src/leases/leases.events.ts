@@ -7,6 +7,8 @@ export const LEASE_RELEASED = 'lease.released';
 export const LEASE_CANCELLED = 'lease.cancelled';
 export const LEASE_DEAD = 'lease.dead';
 export const LEASE_RETRIED = 'lease.retried';
+/** Of the workspace: how many items of a type may be leased at a time, and how often each is tried. */
+export const LEASE_TYPE_UPDATED = 'lease.type_updated';
 export const AGENT_ONLINE = 'agent.online';
 export const AGENT_OFFLINE = 'agent.offline';
 export const AGENT_LOST = 'agent.lost';

@@ -33,6 +33,13 @@ const events = async (item: { id: string }) =>
     ])
   ).map(({ type }) => type);
 
+/** What a claim is given well before its own time is over. */
+async function soon(waiting: Promise<readonly LeaseAnswer[]>): Promise<readonly LeaseAnswer[]> {
+  let given: readonly LeaseAnswer[] | undefined;
+  void waiting.then((leases) => (given = leases));
+  return until('it is given something', () => given, 15_000);
+}
+
 describe('A claim', () => {
   it('gives an item to one agent, with its version as the fence, and tells the stream', async () => {
     const item = await newItem('plain');
@@ -257,6 +264,61 @@ describe('A claim that waits', () => {
     await lease(bob, held, 'complete');
     const urgent = await newItem('narrow', { priority: 9 });
     expect(ids(await picky)).toEqual([urgent.id]);
+  });
+
+  it('goes on as soon as its agent holds less than it may, of whatever type that was', async () => {
+    const carol = await startAgent(app, owner, ['leases']);
+    await Promise.all(Array.from({ length: 20 }, () => newItem('full')));
+    const held = await claim(carol, 'full', { limit: 20, ttlSeconds: 3_600 });
+    expect(held).toHaveLength(20);
+    const items = await Promise.all([newItem('next'), newItem('next'), newItem('next')]);
+    const given: string[] = [];
+    for (const end of [
+      () => lease(carol, held[0], 'complete'),
+      () => owner.http.delete(`/v1/items/${held[1].item.id}`),
+    ]) {
+      const waiting = claim(elsewhere(carol), 'next', { waitSeconds: 30 });
+      await until('it waits', () => other.nest.get(StreamTail, { strict: false }).followedCount > 0);
+      await end();
+      given.push(...ids(await soon(waiting)));
+    }
+    await app.sql(`UPDATE lease_states SET due_at = now() + interval '0.5 s' WHERE lease_id = $1`, [
+      held[2].id,
+    ]);
+    given.push(...ids(await soon(claim(carol, 'next', { waitSeconds: 30 }))));
+    expect(given.sort()).toEqual(items.map(({ id }) => id).sort());
+  });
+
+  it('over a socket goes on as well, whoever ended what, and over which way it came', async () => {
+    const dan = await startAgent(app, owner, ['leases']);
+    await Promise.all(Array.from({ length: 20 }, () => newItem('brim')));
+    const held = await claim(dan, 'brim', { limit: 20, ttlSeconds: 3_600 });
+    await Promise.all([newItem('pushed'), newItem('pushed')]);
+    const socket = await connect(other, { token: dan.token });
+    await socket.send('lease', { types: ['pushed'], capacity: 5 });
+    const given = () => socket.frames.filter(({ event }) => event === 'leased').length;
+    // The same claim, by the same waiting.
+    expect(await claim(elsewhere(dan), 'pushed', { waitSeconds: 1 })).toEqual([]);
+    await lease(dan, held[0], 'complete');
+    await until('the first is handed over', () => given() === 1, 15_000);
+    await owner.http.delete(`/v1/items/${held[1].item.id}`);
+    await until('so is the second', () => given() === 2, 15_000);
+  });
+
+  it('goes on as soon as another item of a type with a limit is deleted while it is held, or the limit is raised', async () => {
+    const limit = (concurrency: number) =>
+      owner.http.call('PUT', '/v1/leases/types', { json: { type: 'scarce', concurrency } });
+    await limit(1);
+    const items = await Promise.all([newItem('scarce'), newItem('scarce'), newItem('scarce')]);
+    const [held] = await claim(ada, 'scarce', { ttlSeconds: 3_600 });
+    const given = [held.item.id];
+    for (const end of [() => owner.http.delete(`/v1/items/${held.item.id}`), () => limit(2)]) {
+      const waiting = claim(elsewhere(bob), 'scarce', { waitSeconds: 30, ttlSeconds: 3_600 });
+      await until('it waits', () => other.nest.get(StreamTail, { strict: false }).followedCount > 0);
+      await end();
+      given.push(...ids(await soon(waiting)));
+    }
+    expect(given.sort()).toEqual(items.map(({ id }) => id).sort());
   });
 
   it('gets nothing more, and is told at once, when its session ends while it waits, at any instance', async () => {
