@@ -77,7 +77,8 @@ export class ClientAssertions {
   }
 
   private async use(agentId: string, { exp = 0, jti }: JWTPayload): Promise<boolean> {
-    const left = exp - Math.floor(this.clock.now() / 1_000) + TOLERANCE_SECONDS;
+    // A NumericDate may have a fraction (RFC 7519, section 2).
+    const left = Math.ceil(exp) - Math.floor(this.clock.now() / 1_000) + TOLERANCE_SECONDS;
     if (left > MAX_LIFETIME_SECONDS + TOLERANCE_SECONDS || typeof jti !== 'string' || jti === '')
       return false;
     const hash = createHash('sha256').update(jti).digest('hex');

@@ -283,6 +283,7 @@ describe('A public key', () => {
     expect((await ask(assertion({ aud: [`${ISSUER}/oauth/token`, 'others'] }))).status).toBe(200);
     expect((await ask(assertion({}, privateKey, ''), { client_id: agent.id })).status).toBe(200);
     const now = Math.floor(Date.now() / 1_000);
+    expect((await ask(assertion({ exp: now + 60.5 }))).status).toBe(200);
     const refused = [
       assertion({ aud: 'https://elsewhere.example' }),
       assertion({ exp: now - 60 }),
