@@ -1,4 +1,15 @@
-import { Controller, Delete, Get, Head, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
+import {
+  Controller,
+  Delete,
+  Get,
+  Head,
+  HttpCode,
+  Param,
+  Patch,
+  Post,
+  Query,
+  UseGuards,
+} from '@nestjs/common';
 import {
   ApiAcceptedResponse,
   ApiBearerAuth,
@@ -24,6 +35,7 @@ import { OpenToAgents } from '../common/scopes.js';
 import { type Upload, UploadedBody } from '../common/upload.js';
 import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
+import { LeaseHeader } from './item-lease.js';
 import { IMPORT_TYPES, PART_TYPE } from './item-import-bodies.js';
 import { ImportedItem, ImportQuery, ImportRefusalList, ImportResponse } from './item-import.dto.js';
 import { ItemImports } from './item-imports.service.js';
@@ -31,6 +43,7 @@ import { ItemImports } from './item-imports.service.js';
 @ApiTags('items')
 @ApiBearerAuth()
 @Controller('v1/items')
+@UseGuards(LeaseHeader)
 export class ItemImportsController {
   constructor(private readonly imports: ItemImports) {}
 

@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, UseGuards } from '@nestjs/common';
 import {
   ApiBearerAuth,
   ApiBody,
@@ -17,6 +17,7 @@ import type { Representation } from '../common/representation.js';
 import { OpenToAgents } from '../common/scopes.js';
 import { KeepsAnswer } from '../idempotency/keeps-answer.js';
 import { type Caller, CurrentCaller, Requires } from '../workspaces/requires.js';
+import { LeaseHeader } from './item-lease.js';
 import { ListTrashQuery, RestoreItemRequest, TrashList } from './item-trash.dto.js';
 import { ItemPurge } from './item-purge.js';
 import { ItemTrash } from './item-trash.service.js';
@@ -25,6 +26,7 @@ import { ItemResponse } from './items.dto.js';
 @ApiTags('items')
 @ApiBearerAuth()
 @Controller('v1/items')
+@UseGuards(LeaseHeader)
 export class ItemTrashController {
   constructor(
     private readonly trash: ItemTrash,

@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, UseGuards } from '@nestjs/common';
 import {
   ApiBearerAuth,
   ApiBody,
@@ -27,7 +27,7 @@ import { ApiItemListQuery } from './item-list.api.js';
 import { ItemList } from './item-list.dto.js';
 import { ItemListParameters, type ItemListQuery } from './item-list.query.js';
 import { ItemLists } from './item-lists.service.js';
-import { ApiLease, Lease } from './item-lease.js';
+import { Lease, LeaseHeader, TakesLease } from './item-lease.js';
 import { type ItemPatch, ItemPatches, ItemPatchPipe } from './item-patches.js';
 import { CreateItemRequest, ItemResponse, UpdateItemRequest } from './items.dto.js';
 import { ItemsService } from './items.service.js';
@@ -35,6 +35,7 @@ import { ItemsService } from './items.service.js';
 @ApiTags('items')
 @ApiBearerAuth()
 @Controller('v1/items')
+@UseGuards(LeaseHeader)
 export class ItemsController {
   constructor(
     private readonly items: ItemsService,
@@ -102,7 +103,7 @@ export class ItemsController {
   @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that the change starts from.' })
   @ApiResponse({ status: 428, description: 'The workspace demands If-Match; nothing was written.' })
   @ApiPreconditionFailedResponse({ description: 'The item has moved on; nothing was written.' })
-  @ApiLease()
+  @TakesLease()
   @ApiConflictResponse({
     description: 'A test of the JSON Patch failed, or the lease was lost; nothing was written.',
   })
@@ -128,7 +129,7 @@ export class ItemsController {
   @ApiHeader({ name: 'If-Match', required: false, description: 'The ETag that you mean to delete.' })
   @ApiResponse({ status: 428, description: 'The workspace demands If-Match; nothing was written.' })
   @ApiPreconditionFailedResponse({ description: 'The item has moved on; nothing was deleted.' })
-  @ApiLease()
+  @TakesLease()
   @ApiConflictResponse({ description: 'The lease was lost; nothing was deleted.' })
   delete(
     @CurrentCaller() caller: Caller<'items:write'>,

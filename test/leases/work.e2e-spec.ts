@@ -75,6 +75,29 @@ describe('A write under a lease', () => {
     expect((await ada.http.patch(pathOf(held), {}, under('nonsense'))).status).toBe(400);
   });
 
+  it('is refused where no lease is looked at, and changes nothing: so it is not done after the lease was lost', async () => {
+    const held = await leased('elsewhere');
+    const created = { title: 't', type: 'elsewhere', data: {} };
+    const update = { op: 'update', id: held.item.id, patch: { title: 'x' } };
+    const ndjson = { raw: JSON.stringify(created), headers: { 'Content-Type': 'application/x-ndjson' } };
+    const answers = [
+      await ada.http.post('/v1/items', created, under(held.id)),
+      await ada.http.post('/v1/items/batch', { operations: [update] }, under(held.id)),
+      await ada.http.post(`${pathOf(held)}/restore`, { version: 1 }, under(held.id)),
+      await ada.http.call('POST', '/v1/items/import', {
+        ...ndjson,
+        headers: { ...ndjson.headers, Lease: held.id },
+      }),
+      await owner.http.delete(`/v1/items/trash/${held.item.id}`, under(held.id)),
+    ];
+    expect(answers.map(({ status, body }) => [status, body.errors?.[0]?.pointer])).toEqual(
+      answers.map(() => [400, '/Lease']),
+    );
+    expect(await read(held)).toEqual(held.item);
+    expect(await claim(ada, 'elsewhere')).toEqual([]);
+    expect((await ada.http.get(pathOf(held), under(held.id))).status).toBe(200);
+  });
+
   it('shares a statement with others and is judged by itself', async () => {
     const [good, bad] = [await leased('shared'), await leased('shared')];
     await expire(bad);
