@@ -67,13 +67,16 @@ export class InsufficientScope extends Problem {
   }
 }
 
+/** Whether the principal may do what a scope opens. People have no scopes, and may. */
+export const hasScope = ({ agent }: Principal, scope: AgentScope): boolean =>
+  agent?.scopes.some((each) => grants(each, scope)) ?? true;
+
 /**
  * Refuses an agent whose token does not hold a scope. People have none, and pass.
  * @throws {InsufficientScope}
  */
 export function requireScope(principal: Principal, scope: AgentScope): void {
-  if (principal.agent && !principal.agent.scopes.some((each) => grants(each, scope)))
-    throw new InsufficientScope(scope);
+  if (!hasScope(principal, scope)) throw new InsufficientScope(scope);
 }
 
 /** The types of items that the principal may write; `undefined`: all of them. */

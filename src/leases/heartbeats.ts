@@ -5,6 +5,7 @@ import { Clock } from '../common/clock.js';
 import { newId } from '../common/identifiers.js';
 import { Forbidden } from '../common/problem.js';
 import { reasonOf } from '../common/reason.js';
+import { hasScope, requireScope } from '../common/scopes.js';
 import { StandingFault } from '../common/standing-fault.js';
 import { PipelinedStatements } from '../database/pipelined-statements.js';
 import { Announcements } from '../events/announcements.js';
@@ -64,10 +65,11 @@ export class Heartbeats implements OnApplicationBootstrap, OnApplicationShutdown
   }
 
   /**
-   * An agent says that it is there, or goes; leases that it holds last for longer then.
+   * An agent says that it is there, or goes; leases that it holds last for longer then, if its token is for leases.
    * @param instanceId of the socket over which it says so; by POST when left out
    * @throws {AgentsOnly} for people
    * @throws {Forbidden} for an agent that is disabled
+   * @throws {import('../common/scopes.js').InsufficientScope} if it names leases without the scope for them
    */
   async beat(
     caller: Principal,
@@ -75,11 +77,12 @@ export class Heartbeats implements OnApplicationBootstrap, OnApplicationShutdown
     instanceId?: string,
   ): Promise<HeartbeatResponse> {
     if (!caller.agent) throw new AgentsOnly();
+    if (leases?.length) requireScope(caller, 'leases');
     const intervalSeconds = this.interval();
     const row = await this.beats.run({
       ...heard(caller.id, caller.agent, leaving ? 'leaving' : 'here', instanceId),
       patience: PATIENCE * intervalSeconds,
-      leases,
+      leases: hasScope(caller, 'leases') ? leases : [],
       ttl: ttlSeconds,
     });
     if (row.forbidden === 'true') throw new Forbidden();

@@ -24,6 +24,7 @@ import { SocketWork } from './socket-work.js';
 interface LeaseData {
   readonly id: string;
   readonly itemId: string;
+  readonly type: string;
   readonly agentId: string;
   readonly dueAt: string;
   readonly reason: string | null;
@@ -35,6 +36,7 @@ const ENDED = /^lease\.(completed|failed|released|expired|cancelled|dead)$/;
 const isTaken = (type: string, reason: string | null): boolean =>
   /^lease\.(expired|cancelled)$/.test(type) || (type === LEASE_DEAD && reason === 'expired');
 const ITEM_GONE = 'item.deleted';
+const ITEM_CHANGED = 'item.updated';
 /** How many leases go out in one frame. */
 const MAX_SENT = 20;
 /** After a failure, such as of the database. */
@@ -83,8 +85,8 @@ export class LeasePushes implements TailListener {
     if (!works) return;
     for (const event of events) {
       if (ENDED.test(event.type)) this.ended(works, event.type, JSON.parse(event.data) as LeaseData);
-      else if (event.type === ITEM_GONE)
-        this.gone(works, event.subject.slice(event.subject.indexOf('/') + 1));
+      else if (event.type === ITEM_GONE) this.gone(works, itemOf(event));
+      else if (event.type === ITEM_CHANGED) this.changed(works, event);
     }
   }
 
@@ -120,10 +122,19 @@ export class LeasePushes implements TailListener {
 
   private gone(works: ReadonlyMap<Connection, SocketWork>, itemId: string): void {
     for (const work of works.values()) {
-      const id = work.leaseOf(itemId);
+      const id = work.leaseOf(itemId)?.id;
       if (id === undefined) continue;
       work.remove(id);
       work.tellLost({ id, itemId, reason: 'deleted' });
+    }
+  }
+
+  /** An item of another type may be no work any more. */
+  private changed(works: ReadonlyMap<Connection, SocketWork>, event: StreamEvent): void {
+    const itemId = itemOf(event);
+    for (const work of works.values()) {
+      const lease = work.leaseOf(itemId);
+      if (lease && lease.type !== typeOf(event)) work.doubt();
     }
   }
 
@@ -183,8 +194,7 @@ export class LeasePushes implements TailListener {
   }
 
   private send(work: SocketWork, claimed: Claimed): void {
-    for (const { id, itemId, dueAt } of leasesOf(claimed))
-      work.add(id, itemId, Date.parse(dueAt) - Date.now());
+    for (const { dueAt, ...lease } of leasesOf(claimed)) work.add(lease, Date.parse(dueAt) - Date.now());
     work.connection.send(textFrame('leased', `{"leases":${claimed.leases}}`));
     void this.confirm(work.connection, idsOf(claimed));
   }
@@ -208,6 +218,8 @@ export class LeasePushes implements TailListener {
   }
 }
 
+const itemOf = ({ subject }: StreamEvent): string => subject.slice(subject.indexOf('/') + 1);
+const typeOf = ({ data }: StreamEvent): string => (JSON.parse(data) as { type: string }).type;
 const leasesOf = ({ events }: Claimed): LeaseData[] =>
   events.filter(({ type }) => type === LEASE_CLAIMED).map(({ data }) => JSON.parse(data) as LeaseData);
 const idsOf = (claimed: Claimed): string[] => leasesOf(claimed).map(({ id }) => id);

@@ -5,6 +5,8 @@ import type { LeaseWaiter } from './lease-waiters.js';
 /** A lease that was sent to a socket. */
 interface Sent {
   readonly itemId: string;
+  /** Of the item, when it was sent. */
+  readonly type: string;
   /** When it ends unless it is extended, by {@link performance.now}. */
   endsAt: number;
 }
@@ -62,8 +64,8 @@ export class SocketWork {
     });
   }
 
-  add(id: string, itemId: string, ms: number): void {
-    this.sent.set(id, { itemId, endsAt: performance.now() + ms });
+  add({ id, itemId, type }: { id: string; itemId: string; type: string }, ms: number): void {
+    this.sent.set(id, { itemId, type, endsAt: performance.now() + ms });
   }
 
   remove(id: string): void {
@@ -86,9 +88,9 @@ export class SocketWork {
     this.waiter?.wake();
   }
 
-  /** The lease of an item, if it came over this socket. */
-  leaseOf(itemId: string): string | undefined {
-    for (const [id, lease] of this.sent) if (lease.itemId === itemId) return id;
+  /** The lease of an item, if it came over this socket, and the type that the item had then. */
+  leaseOf(itemId: string): { readonly id: string; readonly type: string } | undefined {
+    for (const [id, lease] of this.sent) if (lease.itemId === itemId) return { id, type: lease.type };
     return undefined;
   }
 

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Heartbeats } from '../../src/leases/heartbeats.js';
-import { lacksScope, type RunningAgent, startAgent } from '../support/agents.js';
+import { clientCredentials, lacksScope, type RunningAgent, startAgent } from '../support/agents.js';
 import { type Instance, startAtrium, type TestApp } from '../support/app.js';
 import { http, type ProblemAnswer } from '../support/http.js';
 import { claim, type HeartbeatAnswer, lease } from '../support/leases.js';
@@ -96,6 +96,19 @@ describe('A heartbeat', () => {
     const named = (await beat(agent, { leases: [one.id], ttlSeconds: 1 })).body;
     expect(named).toMatchObject({ leases: [all.find(({ id }) => id === one.id)], lost: [] });
     expect((await beat(thief, { leases: [one.id] })).body).toMatchObject({ leases: [], lost: [one.id] });
+  });
+
+  it('without the scope leases extends none, and names none', async () => {
+    const agent = await startAgent(app, owner, ['leases', 'items:read']);
+    await createItem(owner, { type: 'scoped' });
+    const [held] = await claim(agent, 'scoped');
+    const { body: narrow } = await clientCredentials(app, agent.agent, { scope: 'items:read' });
+    const reader = { ...agent, token: narrow.access_token };
+    expect((await beat(reader, { ttlSeconds: 600 })).body).toMatchObject({ leases: [], lost: [] });
+    expect(lacksScope(await beat(reader, { leases: [held.id] }))).toBe(true);
+    expect((await beat(reader, { leases: [] })).status).toBe(200);
+    const { leases } = (await beat(agent, { ttlSeconds: 1 })).body;
+    expect(leases).toEqual([{ id: held.id, expiresAt: held.expiresAt }]);
   });
 
   it('tells the agent what was cancelled, and what has expired', async () => {

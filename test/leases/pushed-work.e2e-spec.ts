@@ -272,6 +272,19 @@ describe('An agent that loses a lease', () => {
     expect(beat.data.lost).toEqual([one.id, two.id]);
   });
 
+  it('is told at once also when the item becomes one of a type that nobody works on', async () => {
+    const socket = await working(ada, { types: ['early', 'late'], capacity: 2 });
+    await newItem('early');
+    const [held] = await givenSoFar(socket, 1);
+    const become = (type: string) => owner.http.patch(`/v1/items/${held.item.id}`, { type });
+    expect((await become('late')).status).toBe(200);
+    await socket.barrier();
+    expect((await lease(ada, held, 'extend')).status).toBe(200);
+    expect((await become('none of theirs')).status).toBe(200);
+    expect(await lostSoFar(socket, 1)).toEqual([{ id: held.id, itemId: held.item.id, reason: 'ended' }]);
+    expect((await lease(ada, held, 'extend')).body.code).toBe('lease_lost');
+  });
+
   it('is told also when it wants nothing more', async () => {
     const socket = await working(ada, { types: ['last'], capacity: 1 });
     await newItem('last');
