@@ -6,7 +6,7 @@ import { AGENTS_TAKE_JSON_PATCH } from './agents/agent-patches.js';
 import { AppModule } from './app.module.js';
 import { tellMethods } from './common/allowed-methods.js';
 import { answerBrokenRequests, requireHost } from './common/client-error.js';
-import { EventLoopWatch, refuseOverload } from './common/overload.js';
+import { OverloadWatch, refuseOverload } from './common/overload.js';
 import { jsonBody } from './common/body.js';
 import { formBody } from './common/form-body.js';
 import { AtriumHttpAdapter } from './common/http-adapter.js';
@@ -54,16 +54,13 @@ export async function createApplication(
 ): Promise<NestExpressApplication> {
   const logs = logsOf(config);
   const traced = await recordRequests(config);
-  const app = await NestFactory.create<NestExpressApplication>(
-    root,
-    new AtriumHttpAdapter(config.http.headersTimeoutMs),
-    {
-      bodyParser: false,
-      logger: logs,
-      // A failed start is the caller's to clean up after.
-      abortOnError: false,
-    },
-  );
+  const adapter = new AtriumHttpAdapter(config.http.headersTimeoutMs);
+  const app = await NestFactory.create<NestExpressApplication>(root, adapter, {
+    bodyParser: false,
+    logger: logs,
+    // A failed start is the caller's to clean up after.
+    abortOnError: false,
+  });
   app.disable('x-powered-by');
   app.disable('etag'); // versions are the only entity tags
   app.set('trust proxy', config.http.trustedProxies);
@@ -77,8 +74,12 @@ export async function createApplication(
   app.use(requestLog(logs, { traced, ended: counted && ((...ended) => counted.ended(...ended)) }));
   app.use(securityHeaders());
   app.use(requireHost);
-  if (config.http.overloadDelayMs > 0)
-    watchEventLoop(app, config.http.overloadDelayMs, () => counted?.wasShed());
+  const { overloadDelayMs } = config.http;
+  if (overloadDelayMs > 0) {
+    const watch = new OverloadWatch(adapter.paced, overloadDelayMs);
+    app.use(refuseOverload(watch, () => counted?.wasShed()));
+    app.getHttpServer().once('close', () => watch.stop());
+  }
   answerBrokenRequests(app.getHttpServer(), (id, status) => logBrokenRequest(logs, id, status));
   app.use(tellMethods);
   app.use(demandUpgrade);
@@ -107,11 +108,4 @@ async function recordRequests({ tracing }: AtriumConfig): Promise<RequestTraced 
   const { startRecording } = await import('./observability/tracing/recording.js');
   const { requestSpans } = await import('./observability/tracing/request-spans.js');
   return requestSpans(startRecording(tracing), tracing.followsParents);
-}
-
-/** Until the server has closed. */
-function watchEventLoop(app: NestExpressApplication, limitMs: number, shed: () => void): void {
-  const watch = new EventLoopWatch(limitMs);
-  app.use(refuseOverload(watch, shed));
-  app.getHttpServer().once('close', () => watch.stop());
 }

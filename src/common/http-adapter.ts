@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Request, Response } from 'express';
 import { matchesNone } from './conditional.js';
 import { WORKSPACE } from './log-context.js';
+import { PacedRequests } from './paced-requests.js';
 import { reasonOf } from './reason.js';
 import { CACHING, Representation, representationHeaders, type RepresentationMeta } from './representation.js';
 import { Streamed } from './streamed.js';
@@ -17,6 +18,9 @@ const CHECKING_MS = 1_000;
 
 /** Nest's Express adapter, which also knows how to send a {@link Representation} and a {@link Streamed} answer. */
 export class AtriumHttpAdapter extends ExpressAdapter {
+  /** What was asked and has to wait until it is begun. */
+  readonly paced = new PacedRequests();
+
   /** @param headersTimeoutMs how long the headers of a request may take to arrive */
   constructor(private readonly headersTimeoutMs: number) {
     super();
@@ -32,7 +36,7 @@ export class AtriumHttpAdapter extends ExpressAdapter {
       // Whoever offers another protocol besides (HTTP/2 by `h2c`) is answered in this one (RFC 9110, section 7.8).
       shouldUpgradeCallback: ({ headers }: IncomingMessage) => /^websocket$/i.test(headers.upgrade ?? ''),
     };
-    const listener = this.getInstance<RequestListener>();
+    const listener = this.paced.pace(this.getInstance<RequestListener>());
     const server = createServer(options, listener);
     // What else than to go on (`100-continue`) somebody expects is not promised, and may be ignored (RFC 9110, 10.1.1).
     this.httpServer = server.on('checkExpectation', listener);

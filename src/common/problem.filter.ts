@@ -9,6 +9,7 @@ import {
 import type { Request, Response } from 'express';
 import { AlreadyAnswered } from './already-answered.js';
 import { allowedMethods } from './allowed-methods.js';
+import { Overloaded } from './overload.js';
 import { NotFound, Problem, Unavailable } from './problem.js';
 import { logProblem, type ProblemTranslator, toProblem } from './to-problem.js';
 import { requestIdOf } from './request-id.js';
@@ -33,9 +34,9 @@ export class ProblemFilter implements ExceptionFilter {
         ? ofHttp(error, request)
         : toProblem(error, this.translate);
     const id = requestIdOf(request);
-    // A probe that says no is an answer, not an error.
-    if (problem.getStatus() >= 500 && !(error instanceof ServiceUnavailableException))
-      logProblem(this.logger, error, problem);
+    // A probe that says no is an answer, not an error; refusing has to cost next to nothing.
+    const isTold = error instanceof ServiceUnavailableException || error instanceof Overloaded;
+    if (problem.getStatus() >= 500 && !isTold) logProblem(this.logger, error, problem);
     if (response.headersSent) {
       // The answer is under way: cutting it is the only way left to say that it is not whole.
       response.destroy();

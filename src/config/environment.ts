@@ -257,7 +257,7 @@ export class Environment extends TracingVariables {
   @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 100, max: 300_000 })
   BODY_TIMEOUT_MS = 30_000;
 
-  /** How late the event loop may be on average before requests are answered 503 early; 0: never. */
+  /** How late the event loop may be on average, and a request be begun, before they are answered 503 early; 0: never. */
   @WholeNumber({ of: 'milliseconds', unit: 'ms', min: 0, max: 60_000 })
   OVERLOAD_DELAY_MS = 1_000;
 

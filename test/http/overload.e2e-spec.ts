@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 import { Transactions } from '../../src/database/transactions.js';
@@ -32,7 +33,9 @@ async function hold(table: 'items' | 'workspaces'): Promise<{ release: () => Pro
 }
 
 describe('An event loop that does not keep up', () => {
-  it('answers 503 early to all but probes, and recovers by itself', async () => {
+  it('answers 503 early to all but probes, says so once, and recovers by itself', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
+    const error = jest.spyOn(Logger.prototype, 'error').mockReturnValue();
     const busy = await app.startSecondInstance({ OVERLOAD_DELAY_MS: '20' });
     let isBusy = true;
     const work = (): void => {
@@ -47,10 +50,16 @@ describe('An event loop that does not keep up', () => {
       return answer.status === 503 && answer;
     });
     expectComeAgain(refused);
+    expectComeAgain(await me());
     expect((await http(busy).get('/health/live')).status).toBe(200);
     isBusy = false;
     await until('an answer again', async () => (await me()).status === 200);
     await busy.stop();
+    const said = warn.mock.calls.map(([line]) => String(line));
+    expect(said).toEqual([expect.stringMatching(/^Cannot keep up with the requests: .*answered 503$/)]);
+    expect(error).not.toHaveBeenCalled();
+    warn.mockRestore();
+    error.mockRestore();
   });
 });
 

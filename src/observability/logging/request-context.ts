@@ -2,6 +2,7 @@ import type { Request } from 'express';
 import type { AuthenticatedRequest, Principal } from '../../common/access.js';
 import { routeOf } from '../../common/allowed-methods.js';
 import { type LogContext, WORKSPACE } from '../../common/log-context.js';
+import { arrivedAt } from '../../common/paced-requests.js';
 import { requestIdOf } from '../../common/request-id.js';
 import { traceIdFor } from '../../common/traceparent.js';
 
@@ -18,11 +19,13 @@ export const principalName = ({ kind, id }: Principal): string => `${kind}:${id}
  */
 export class RequestContext implements LogContext {
   /** By {@link performance.now}. */
-  readonly startedAt = performance.now();
+  readonly startedAt: number;
   private trace: string | undefined;
   private sought: { readonly route: string | undefined } | undefined;
 
-  constructor(private readonly request: Request) {}
+  constructor(private readonly request: Request) {
+    this.startedAt = arrivedAt(request);
+  }
 
   get method(): string {
     return this.request.method;

@@ -1,13 +1,12 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { withLogContext } from '../../common/log-context.js';
+import { isProbe } from '../../common/paced-requests.js';
 import { traceIdFor } from '../../common/traceparent.js';
 import type { Logs } from './logs.js';
 import { RequestContext } from './request-context.js';
 
 /** The module of these lines, for `LOG_LEVELS`. */
 const MODULE = 'Request';
-/** They are asked every few seconds, and their failures show by themselves. */
-const PROBES = /^\/health\//;
 
 /** Told of each request that has ended, however. */
 export type RequestEnded = (context: RequestContext, response: Response, durationMs: number) => void;
@@ -32,13 +31,20 @@ export interface RequestListeners {
 export function requestLog(logs: Logs, { ended, traced }: RequestListeners = {}): RequestHandler {
   return (request: Request, response: Response, next: NextFunction): void => {
     const context = new RequestContext(request);
-    const isProbe = PROBES.test(request.url);
-    response.once('close', () => {
+    // They are asked every few seconds, and their failures show by themselves.
+    const isQuiet = isProbe(request.url);
+    const end = (): void => {
       const durationMs = performance.now() - context.startedAt;
       ended?.(context, response, durationMs);
-      if (!isProbe) logEnd(logs, context, response, durationMs);
-    });
-    if (traced === undefined || isProbe) withLogContext(context, next);
+      if (!isQuiet) logEnd(logs, context, response, durationMs);
+    };
+    // Whoever has gone while it waited for its round wants nothing done any more.
+    if (response.closed) {
+      end();
+      return;
+    }
+    response.once('close', end);
+    if (traced === undefined || isQuiet) withLogContext(context, next);
     else withLogContext(context, () => traced(context, request, response, next));
   };
 }

@@ -24,7 +24,7 @@ export class HttpMetrics {
     });
     this.shed = new Counter({
       name: 'atrium_http_requests_shed_total',
-      help: 'Requests that were answered 503 at once since the event loop was overloaded.',
+      help: 'Requests that were answered 503 at once since the instance was overloaded.',
       registers: [registry],
     });
   }

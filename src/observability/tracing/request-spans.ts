@@ -33,7 +33,7 @@ export function requestSpans(recorder: Recorder, followsParents: boolean): Reque
       [ATTR_URL_SCHEME]: request.protocol,
       [ATTR_NETWORK_PROTOCOL_VERSION]: request.httpVersion,
     };
-    const options = { kind: SpanKind.SERVER, attributes };
+    const options = { kind: SpanKind.SERVER, attributes, startTime: known.startedAt };
     recorder.enter(method, options, trusted ? followed(named) : named, (span) => {
       known.joinTrace(span.spanContext().traceId);
       if (span.isRecording())
