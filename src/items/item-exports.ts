@@ -14,6 +14,7 @@ import type { ItemExportQuery, ItemFormat } from './item-export.query.js';
 import { EXPORTED_WORKSPACE, exportStatement } from './item-export.sql.js';
 import { toListedItem } from './item-list.answer.js';
 import type { ItemField, ItemListQuery } from './item-list.query.js';
+import { ItemExportReaders } from './item-export-readers.js';
 import { LISTED_WORKSPACE } from './item-list.sql.js';
 import type { ItemResponse, ItemRow } from './items.dto.js';
 import { ItemWorkspaceNotFound, ListTooSlow, TooManyExports } from './items.errors.js';
@@ -47,10 +48,12 @@ export class ItemExports {
     private readonly epoch: Epoch,
     private readonly audit: AuditTrail,
     private readonly replica: ReadReplica,
+    private readonly readers: ItemExportReaders,
   ) {}
 
   /**
-   * Begins an export; the audit trail keeps who did. Whoever loses the membership meanwhile gets no further piece.
+   * Begins an export; the audit trail keeps who did. Whose session or membership ends meanwhile is cut off within a
+   * second, and gets no further piece from then on.
    * @throws {ItemWorkspaceNotFound}
    * @throws {ListTooSlow} it took too long to find its first items
    * @throws {TooManyExports}
@@ -61,11 +64,14 @@ export class ItemExports {
     client: ClientInfo,
   ): Promise<Streamed<ItemResponse>> {
     const release = this.take(caller.id);
-    const stalled = new AbortController();
-    const stall = setTimeout(() => stalled.abort(new ExportCut()), STALL_MS).unref();
+    const ending = new AbortController();
+    const cut = (): void => ending.abort(new ExportCut());
+    const stall = setTimeout(cut, STALL_MS).unref();
     let snapshot: Snapshot | undefined;
+    let leave: (() => void) | undefined;
     const end = async (): Promise<void> => {
       clearTimeout(stall);
+      leave?.();
       release();
       await snapshot?.close();
     };
@@ -78,6 +84,7 @@ export class ItemExports {
         asked,
       );
       if (!found) throw new ItemWorkspaceNotFound();
+      leave = await this.readers.add(caller, found.id, cut);
       const workspace = { id: found.id, languages: found.languages.split(',') };
       const fields = CSV_COLUMNS.filter((field) => list.fields?.has(field) ?? true);
       const { text, values } = exportStatement(caller.id, workspace, list, fields);
@@ -87,7 +94,7 @@ export class ItemExports {
       await this.audit.record({ action: 'items.exported', ...entry });
       const pieces = this.pieces(caller, found.id, snapshot, query, fields, first, stall);
       const cursor = formatCursor(this.epoch.current, Number(found.head));
-      return new Streamed(pieces, { ...as(format), cursor }, end, stalled.signal);
+      return new Streamed(pieces, { ...as(format), cursor }, end, ending.signal);
     } catch (error) {
       await end();
       if (error instanceof ReadTooSlowError) throw new ListTooSlow(error.limitMs, error);
@@ -117,14 +124,11 @@ export class ItemExports {
     for (let piece = first; piece.rows.length > 0;) {
       yield piece.text;
       stall.refresh();
-      if (performance.now() > limit || !(await this.isAllowed(caller, workspaceId))) throw new ExportCut();
+      // Outside of the snapshot, in which nobody loses a right.
+      if (performance.now() > limit || !(await this.readers.mayRead(caller, workspaceId)))
+        throw new ExportCut();
       piece = await nextPiece(snapshot, query, fields, sizeAfter(piece));
     }
-  }
-
-  /** Asked outside of the snapshot, in which nobody loses a right. */
-  private async isAllowed(caller: Caller, workspaceId: string): Promise<boolean> {
-    return (await this.statements.run(LISTED_WORKSPACE, [caller.id, workspaceId])).length > 0;
   }
 
   /** @returns what gives the place back */

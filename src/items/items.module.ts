@@ -4,11 +4,13 @@ import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
+import { SessionsModule } from '../sessions/sessions.module.js';
 import { WorkspacesModule } from '../workspaces/workspaces.module.js';
 import { ItemBatchController } from './item-batch.controller.js';
 import { ItemBatches } from './item-batches.js';
 import { ItemCursors } from './item-cursors.js';
 import { ItemExportController } from './item-export.controller.js';
+import { ItemExportReaders } from './item-export-readers.js';
 import { ItemExports } from './item-exports.js';
 import { ItemHistoryController } from './item-history.controller.js';
 import { ItemHistory } from './item-history.service.js';
@@ -30,7 +32,7 @@ import { ItemsService } from './items.service.js';
 
 /** Versioned JSON documents. */
 @Module({
-  imports: [AuditModule, DatabaseModule, EventsModule, IdempotencyModule, JobsModule, WorkspacesModule],
+  imports: [AuditModule, DatabaseModule, EventsModule, IdempotencyModule, JobsModule, SessionsModule, WorkspacesModule],
   controllers: [
     ItemBatchController,
     ItemExportController,
@@ -42,6 +44,7 @@ import { ItemsService } from './items.service.js';
   providers: [
     ItemBatches,
     ItemCursors,
+    ItemExportReaders,
     ItemExports,
     ItemHistory,
     ItemHomes,

@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'csv-parse/sync';
+import { startAgent } from '../support/agents.js';
 import { startAtrium, type TestApp } from '../support/app.js';
 import { http } from '../support/http.js';
 import { addMember, createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
@@ -37,9 +38,9 @@ async function fill(workspaceId: string, count: number, size: number): Promise<v
 }
 
 /** A reader that takes nothing until it is told to. */
-async function slowReader(path: string) {
+async function slowReader(path: string, token = ada.token) {
   return new Promise<{ read: () => Promise<number>; close: () => void }>((resolve, reject) => {
-    const call = request(`${app.url}${path}`, { headers: { Authorization: `Bearer ${ada.token}` } });
+    const call = request(`${app.url}${path}`, { headers: { Authorization: `Bearer ${token}` } });
     call.on('error', reject);
     call.on('response', (response) => {
       response.pause();
@@ -147,6 +148,30 @@ describe('An export of items', () => {
     });
     await ada.http.delete(`/v1/workspaces/${workspace.id}/members/${bob.user.id}`);
     await expect(answer.text()).rejects.toThrow();
+  });
+
+  it('is cut off as soon as session or membership end, at another instance, while its reader takes nothing', async () => {
+    const path = `/v1/items/export?workspaceId=${workspace.id}`;
+    const second = await app.startSecondInstance();
+    const elsewhere = http(second, ada.token);
+    const [bob, eve] = [await registerUser(app), await registerUser(app)];
+    for (const member of [bob, eve]) await addMember(app, workspace.id, member, 'viewer');
+    const running = await startAgent(app, ada, ['items:read'], { workspaceId: workspace.id });
+    const ends: readonly [string, () => Promise<unknown>][] = [
+      [bob.token, () => http(second, bob.token).post('/v1/auth/logout')],
+      [eve.token, () => elsewhere.delete(`/v1/workspaces/${workspace.id}/members/${eve.user.id}`)],
+      [running.token, () => elsewhere.post(`/v1/agents/${running.agent.id}/disable`)],
+    ];
+    const held = `SELECT FROM pg_stat_activity WHERE datname = current_database()
+      AND application_name = 'atrium snapshots' AND xact_start IS NOT NULL`;
+    const waits = async () => (await app.sql(`${held} AND state_change < now() - interval '0.3 s'`)).length > 0;
+    for (const [token, end] of ends) {
+      const reader = await slowReader(path, token);
+      await until('it waits for its reader', waits);
+      await end();
+      await until('nothing more is kept for it', async () => (await app.sql(held)).length === 0, 15_000);
+      await expect(reader.read()).rejects.toThrow();
+    }
   });
 
   it('that loses its way to the database does not look whole, and the log says why', async () => {
