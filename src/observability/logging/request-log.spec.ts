@@ -15,11 +15,12 @@ it('a caller who has gone while others were begun is told of once, and nothing i
   const connections = new Set<Socket>();
   const logs = new Logs({ environment: 'production', logLevels: { default: 'fatal', modules: {} } });
   const log = requestLog(logs, { ended: (_, response) => statuses.push(statusOf(response)) });
-  const listener = (request: IncomingMessage, response: ServerResponse): void =>
-    log(request as Request, response as Response, () => {
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    void log(request as Request, response as Response, () => {
       // All have been read by the end of this round; then all of them go.
       if (begun++ === 0) setImmediate(() => connections.forEach((connection) => connection.destroy()));
     });
+  };
   const server = createServer(new PacedRequests().pace(listener));
   server.on('connection', (connection) => connections.add(connection)).listen(0, '127.0.0.1');
   await once(server, 'listening');
