@@ -32,11 +32,18 @@ export class AddCredentialRequest {
   @IsUUID('all', { message: 'must be a UUID' })
   replaces?: string;
 
-  /** For how long what is replaced stays good; an hour when left out. */
+  /** For how long what is replaced stays good; an hour when left out. Only with `replaces`. */
   @MayBeMissing()
   @IsInt({ message: OVERLAP })
   @Min(0, { message: OVERLAP })
   @Max(2_592_000, { message: OVERLAP })
+  @ValidateBy({
+    name: 'overlap',
+    validator: {
+      validate: (_, of) => of !== undefined && 'replaces' in of.object && of.object.replaces !== undefined,
+      defaultMessage: () => 'needs replaces, the id of the credential that stays good for so long',
+    },
+  })
   overlapSeconds?: number;
 }
 

@@ -32,7 +32,15 @@ import { ItemsService } from './items.service.js';
 
 /** Versioned JSON documents. */
 @Module({
-  imports: [AuditModule, DatabaseModule, EventsModule, IdempotencyModule, JobsModule, SessionsModule, WorkspacesModule],
+  imports: [
+    AuditModule,
+    DatabaseModule,
+    EventsModule,
+    IdempotencyModule,
+    JobsModule,
+    SessionsModule,
+    WorkspacesModule,
+  ],
   controllers: [
     ItemBatchController,
     ItemExportController,

@@ -142,6 +142,11 @@ describe('A rotation', () => {
     expect(await tokenStatus(agent, added.body.clientSecret)).toBe(401);
     expect(await tokenStatus(agent, atOnce.body.clientSecret)).toBe(200);
     expect((await owner.http.post(secretsOf(agent), { replaces: randomUUID() })).status).toBe(404);
+    // Whoever says it means something: a new credential beside the old one, which stays good, is not that.
+    const beside = await owner.http.post(secretsOf(agent), { overlapSeconds: 60 });
+    expect([beside.status, beside.body.code]).toEqual([400, 'validation_failed']);
+    expect(beside.body.errors?.map(({ pointer }) => pointer)).toEqual(['/overlapSeconds']);
+    expect(await list(agent)).toHaveLength(3);
   });
 
   it('is told to the agent when two thirds of the life of what it came by are over', async () => {

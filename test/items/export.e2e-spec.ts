@@ -164,7 +164,8 @@ describe('An export of items', () => {
     ];
     const held = `SELECT FROM pg_stat_activity WHERE datname = current_database()
       AND application_name = 'atrium snapshots' AND xact_start IS NOT NULL`;
-    const waits = async () => (await app.sql(`${held} AND state_change < now() - interval '0.3 s'`)).length > 0;
+    const waits = async () =>
+      (await app.sql(`${held} AND state_change < now() - interval '0.3 s'`)).length > 0;
     for (const [token, end] of ends) {
       const reader = await slowReader(path, token);
       await until('it waits for its reader', waits);
