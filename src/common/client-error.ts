@@ -19,10 +19,18 @@ export class HeadersTooLarge extends Problem {
   }
 }
 
-/** Refuses a request that does not say whom it is for, as HTTP/1.1 has to (RFC 9112, section 3.2). */
+/** Refuses a request that does not say whom it is for, or says it twice (RFC 9112, section 3.2). */
 export function requireHost(request: Request, _: Response, next: NextFunction): void {
-  const isRefused = request.httpVersion === '1.1' && request.headers.host === undefined;
-  next(isRefused ? new Problem(400, 'bad_request', 'A request needs one Host header.') : undefined);
+  next(wrongHost(request));
+}
+
+/** Of two hosts, Node takes the first and a proxy may have judged the second; HTTP/1.0 needs none. */
+export function wrongHost({ httpVersion, rawHeaders }: IncomingMessage): Problem | undefined {
+  let hosts = 0;
+  for (let n = 0; n < rawHeaders.length; n += 2)
+    if (rawHeaders[n].length === 4 && rawHeaders[n].toLowerCase() === 'host') hosts++;
+  if (hosts === 1 || (hosts === 0 && httpVersion !== '1.1')) return undefined;
+  return new Problem(400, 'bad_request', 'A request needs one Host header.');
 }
 
 /** What Node's parser objects to, before there is a request that anybody could handle. */

@@ -5,7 +5,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Observable } from 'rxjs';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { problemText } from '../common/client-error.js';
+import { problemText, wrongHost } from '../common/client-error.js';
 import { Lifecycle } from '../common/lifecycle.js';
 import { Forbidden, NotFound, Problem, Unavailable } from '../common/problem.js';
 import { AtriumConfig } from '../config/config.js';
@@ -42,9 +42,11 @@ export class RoomsAdapter extends WsAdapter {
       clientTracking: true,
       perMessageDeflate: false,
       maxPayload: this.config.sockets.frameLimitBytes,
+      // None is spoken here; by itself the library agrees to the first that is offered, whatever it is.
+      handleProtocols: () => false,
     });
     server.on('wsClientError', (error: Error, socket: Duplex, request: IncomingMessage) =>
-      refuse(socket, handshakeOf(request), brokenHandshake(error, request)),
+      refuse(socket, handshakeOf(request), brokenHandshake(error.message, request)),
     );
     (this.httpServer as Server).on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', () => socket.destroy());
@@ -80,6 +82,8 @@ export class RoomsAdapter extends WsAdapter {
   private refusal(request: IncomingMessage, { route, network }: Handshake): Problem | undefined {
     if (route === undefined) return new NotFound('Sockets are served at /ws and /ws/{room}.');
     if (this.lifecycle.closing) return new Unavailable('This instance is going away; connect again.');
+    const broken = wrongHost(request) ?? outdated(request);
+    if (broken) return broken;
     if (!this.isFromHome(request)) return new Forbidden('Sockets of this Origin are not let in.');
     return this.connections.isFull(network) ? new TooManyHandshakes() : undefined;
   }
@@ -93,14 +97,23 @@ export class RoomsAdapter extends WsAdapter {
   }
 }
 
-/** What the library objects to: the handshake is none of RFC 6455, section 4.2.1. */
-function brokenHandshake({ message }: Error, { method }: IncomingMessage): Problem {
+/** What the library would let in: HTTP/1.0, and drafts of the protocol, which name a page's origin by another header. */
+function outdated(request: IncomingMessage): Problem | undefined {
+  const { httpVersion, headers, method } = request;
+  if (httpVersion !== '1.1') return brokenHandshake('HTTP/1.1 is needed', request);
+  const version = headers['sec-websocket-version'];
+  if (method !== 'GET' || version === undefined || version === '13') return undefined;
+  return brokenHandshake('Sec-WebSocket-Version must be 13', request);
+}
+
+/** The handshake is none of RFC 6455, section 4.2.1. */
+function brokenHandshake(why: string, { method }: IncomingMessage): Problem {
   if (method !== 'GET')
     return new Problem(405, 'method_not_allowed', 'Sockets are opened by GET.', {
       headers: { Allow: 'GET' },
     });
   const headers = { 'Sec-WebSocket-Version': '13' };
-  return new Problem(400, 'bad_request', `This is no WebSocket handshake: ${message}.`, { headers });
+  return new Problem(400, 'bad_request', `This is no WebSocket handshake: ${why}.`, { headers });
 }
 
 /** Answers a handshake with a problem (RFC 9457) instead, as any request is. */

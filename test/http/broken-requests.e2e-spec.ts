@@ -47,6 +47,12 @@ describe('What is not a request', () => {
     ['no HTTP', 400, 'bad_request', () => '\u0016\u0003\u0001 this is not HTTP\r\n\r\n'],
     ['a header without a name', 400, 'bad_request', () => head('GET / HTTP/1.1', ': x')],
     ['nobody whom it is for', 400, 'bad_request', () => 'GET /v1/me HTTP/1.1\r\nConnection: close\r\n\r\n'],
+    [
+      'two whom it is for',
+      400,
+      'bad_request',
+      () => head('GET /health/live HTTP/1.1', 'HOST: another', 'Connection: close'),
+    ],
     ['two lengths', 400, 'bad_request', () => post('Content-Length: 2', 'Content-Length: 3')],
     [
       'a length and chunks',
@@ -97,12 +103,27 @@ describe('What is not a request', () => {
       'GET',
       ['Sec-WebSocket-Version: 99', `Sec-WebSocket-Key: ${WEBSOCKET_KEY}`],
     ],
+    [
+      'of a draft, in which browsers named the page by another header',
+      400,
+      'GET',
+      ['Sec-WebSocket-Version: 8', `Sec-WebSocket-Key: ${WEBSOCKET_KEY}`],
+    ],
   ])('a handshake %s is answered %i, as a problem', async (_, status, method, headers) => {
     const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', ...headers];
     const answer = await say(head(`${method} /ws HTTP/1.1`, ...upgrade));
     expect([answer.status, answer.problem.status]).toEqual([status, status]);
     expect(answer.head).toContain(answer.problem.requestId);
     expect(answer.head).toContain(method === 'GET' ? 'Sec-WebSocket-Version: 13' : 'Allow: GET');
+  });
+
+  it('a handshake over HTTP/1.0, or for two hosts, is answered 400, as a problem', async () => {
+    const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
+    const whole = [...upgrade, `Sec-WebSocket-Key: ${WEBSOCKET_KEY}`];
+    for (const bytes of [head('GET /ws HTTP/1.0', ...whole), head('GET /ws HTTP/1.1', 'Host: b', ...whole)]) {
+      const answer = await say(bytes);
+      expect([answer.status, answer.problem.code]).toEqual([400, 'bad_request']);
+    }
   });
 
   it('an offer of HTTP/2, or an expectation that nobody knows, changes nothing about a good one', async () => {

@@ -225,6 +225,11 @@ describe('The handshake', () => {
     },
   );
 
+  it('confirms no subprotocol that a client offers: none is spoken', async () => {
+    // The client takes an answer that names one for an error, since it asked for none itself.
+    expect(await status({ headers: { 'Sec-WebSocket-Protocol': 'graphql-ws, bearer' } })).toBe(101);
+  });
+
   it('while the instance closes is answered 503, with the advice to come back', async () => {
     const instance = await app.startSecondInstance();
     instance.nest.get(Lifecycle).close(10_000);
