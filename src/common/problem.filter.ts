@@ -7,12 +7,16 @@ import {
   ServiceUnavailableException,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import { bearerToken } from './access.js';
 import { AlreadyAnswered } from './already-answered.js';
 import { allowedMethods } from './allowed-methods.js';
 import { Overloaded } from './overload.js';
-import { NotFound, Problem, Unavailable } from './problem.js';
+import { NotFound, Problem, Unauthenticated, Unavailable } from './problem.js';
 import { logProblem, type ProblemTranslator, toProblem } from './to-problem.js';
 import { requestIdOf } from './request-id.js';
+
+/** To whoever did send a token (RFC 6750, section 3.1). */
+const INVALID_TOKEN = 'Bearer realm="atrium", error="invalid_token"';
 
 /**
  * Answers every error as `application/problem+json` (RFC 9457). What was not meant for the caller, a stack or
@@ -44,6 +48,8 @@ export class ProblemFilter implements ExceptionFilter {
     }
     response.locals['problem'] = problem;
     for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
+    if (problem instanceof Unauthenticated && bearerToken(request) !== undefined)
+      response.setHeader('WWW-Authenticate', INVALID_TOKEN);
     response.setHeader('Content-Type', 'application/problem+json; charset=utf-8');
     response.setHeader('Cache-Control', 'no-store');
     response.statusCode = problem.getStatus();

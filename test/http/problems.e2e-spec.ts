@@ -67,6 +67,19 @@ describe('Every error is a problem', () => {
     expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="atrium"']);
   });
 
+  it('401 with a token that is not good says so, and without one asks for one (RFC 6750, section 3.1)', async () => {
+    const challenge = async (token?: string) =>
+      (await http(app, token).get('/v1/me')).headers.get('www-authenticate');
+    expect(await challenge()).toBe('Bearer realm="atrium"');
+    expect(await challenge('forged')).toBe('Bearer realm="atrium", error="invalid_token"');
+    const bob = await registerUser(app);
+    await bob.http.post('/v1/auth/logout');
+    expect(await challenge(bob.token)).toBe('Bearer realm="atrium", error="invalid_token"');
+    expect(
+      (await ada.http.post('/v1/auth/refresh', { refreshToken: 'forged' })).headers.get('www-authenticate'),
+    ).toBe('Bearer realm="atrium"');
+  });
+
   it.each(['/ws', '/ws/items/019a0000-0000-7000-8000-000000000000'])(
     '426 at %s for a request that asks for no socket, with what to ask for',
     async (path) => {
