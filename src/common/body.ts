@@ -37,12 +37,19 @@ export class UnreadableBody extends Problem {
   }
 }
 
-/** 415 `unsupported_media_type`: what is read as it comes is not unpacked. */
-class EncodedUpload extends Problem {
-  constructor() {
-    super(415, 'unsupported_media_type', 'Send this body unencoded.');
+/** 415 `unsupported_media_type`, with the encodings that would do (RFC 9110, section 12.5.3). */
+class UnsupportedEncoding extends Problem {
+  constructor(detail: string, accepted: string) {
+    super(415, 'unsupported_media_type', detail, { headers: { 'Accept-Encoding': accepted } });
   }
 }
+/** What is read as it comes is not unpacked. */
+const encodedUpload = () => new UnsupportedEncoding('Send this body unencoded.', 'identity');
+const unknownEncoding = () =>
+  new UnsupportedEncoding(
+    'Send the body unencoded, or with gzip, deflate, br or zstd.',
+    'gzip, deflate, br, zstd',
+  );
 
 /** A body that is no JSON, and of any length: its handler reads it. */
 export interface StreamedBody {
@@ -88,7 +95,7 @@ export function jsonBody(
       return next(new UnsupportedMediaType(request.method, accepted));
     if (streamed) {
       const isEncoded = (request.headers['content-encoding'] ?? 'identity') !== 'identity';
-      return next(isEncoded ? new EncodedUpload() : undefined);
+      return next(isEncoded ? encodedUpload() : undefined);
     }
     void read(request, response, (error?: unknown) => {
       if (error) return next(asProblem(error, limitBytes));
@@ -136,11 +143,6 @@ function asProblem(error: unknown, limitBytes: number): Problem {
   if (error instanceof Problem) return error;
   const { status } = error as { status?: number };
   if (status === 413) return new BodyTooLarge(limitBytes);
-  if (status === 415)
-    return new Problem(
-      415,
-      'unsupported_media_type',
-      'Send the body unencoded, or with gzip, deflate or br.',
-    );
+  if (status === 415) return unknownEncoding();
   return new UnreadableBody(error);
 }

@@ -1,4 +1,4 @@
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { TestApp } from '../support/app.js';
 import type { CallOptions } from '../support/http.js';
@@ -246,6 +246,7 @@ describe('A compressed body', () => {
     ['gzip', gzipSync],
     ['deflate', deflateSync],
     ['br', brotliCompressSync],
+    ['zstd', zstdCompressSync],
   ] as const)('by %s is read', async (encoding, compress) => {
     const raw = new Uint8Array(compress(withData('{"a":1}')));
     expect((await send(raw, { 'Content-Encoding': encoding })).body.data).toEqual({ a: 1 });
@@ -262,6 +263,12 @@ describe('A compressed body', () => {
   });
 
   it('in an encoding nobody knows is answered 415', async () => {
-    expect((await send(withData('{}'), { 'Content-Encoding': 'rot13' })).status).toBe(415);
+    const { status, headers } = await send(withData('{}'), { 'Content-Encoding': 'rot13' });
+    expect([status, headers.get('accept-encoding')]).toEqual([415, 'gzip, deflate, br, zstd']);
+    const upload = await ada.http.call('POST', '/v1/items/import', {
+      raw: '{}',
+      headers: { 'Content-Type': 'application/x-ndjson', 'Content-Encoding': 'gzip' },
+    });
+    expect([upload.status, upload.headers.get('accept-encoding')]).toEqual([415, 'identity']);
   });
 });
