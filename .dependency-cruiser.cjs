@@ -60,6 +60,7 @@ const mayImport = {
     'mfa',
     'events',
     'agents',
+    'jobs',
     'leases',
   ],
   // A feature, but for one thing: what is said by a request is published as from a socket.

@@ -12,17 +12,20 @@ import { DatabaseModule } from '../database/database.module.js';
 import { Announcements } from '../events/announcements.js';
 import { AppendingTransactions } from '../events/appending-transactions.js';
 import { EventAppends } from '../events/event-appends.js';
+import { JobsElsewhere } from '../jobs/jobs-elsewhere.js';
 import { LeaseReturns } from '../leases/lease-returns.js';
 import { RateLimitsModule } from '../rate-limits/rate-limits.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { SignOutCommands } from './sign-out-commands.js';
 
-/** What the command line needs of Atrium: no server, no sockets, no jobs. */
+/** What the command line needs of Atrium: no server, no sockets; jobs are left to the instances. */
 @Module({})
 export class CliModule {
   static register(config: AtriumConfig): DynamicModule {
     return {
       module: CliModule,
+      // For the modules that say how jobs are done.
+      global: true,
       imports: [
         ConfigModule.register(config),
         CommonModule,
@@ -33,7 +36,7 @@ export class CliModule {
         SessionsModule,
         RateLimitsModule.register(config),
       ],
-      // Without the modules of events, agents and leases, which would follow streams and do jobs.
+      // Without the modules of events, agents and leases, which would follow streams.
       providers: [
         Announcements,
         AppendingTransactions,
@@ -41,9 +44,11 @@ export class CliModule {
         AgentEdits,
         AgentEndings,
         AgentGrants,
+        JobsElsewhere,
         LeaseReturns,
         SignOutCommands,
       ],
+      exports: [JobsElsewhere],
     };
   }
 }

@@ -13,7 +13,7 @@ export interface Page {
 const USER = `id, email, name, email_verified_at AS "verifiedAt", disabled_at AS "disabledAt",
   created_at AS "createdAt"`;
 const AGENT = `a.id, a.workspace_id AS "workspaceId", a.name, a.kind, a.status, a.last_seen_at AS "lastSeenAt",
-  COALESCE(p.state, 'never seen') AS presence`;
+  COALESCE(p.state, CASE WHEN a.last_seen_at IS NULL THEN 'never seen' ELSE 'no heartbeats' END) AS presence`;
 const AGENTS = `agents a LEFT JOIN agent_presences p ON p.agent_id = a.id`;
 
 const LIST_USERS = `SELECT ${USER} FROM users WHERE ($1::text IS NULL OR position(lower($1) in email) > 0)
@@ -30,7 +30,8 @@ const LIST_AGENTS = `SELECT ${AGENT} FROM ${AGENTS} WHERE ($1::uuid IS NULL OR a
   AND ($2::uuid IS NULL OR a.id > $2) ORDER BY a.id LIMIT $3`;
 const READ_AGENT = `SELECT ${AGENT}, array_to_string(a.scopes, ' ') AS scopes,
   (SELECT count(*)::int FROM agent_credentials c WHERE c.agent_id = a.id) AS credentials,
-  (SELECT count(*)::int FROM lease_states l WHERE l.agent_id = a.id AND l.state = 'leased') AS leases
+  (SELECT count(*)::int FROM lease_states l WHERE l.agent_id = a.id AND l.state = 'leased' AND l.due_at > now())
+    AS leases
   FROM ${AGENTS} WHERE a.id = $1`;
 
 /** Who there is: people, agents, and their sessions. Only reads. */

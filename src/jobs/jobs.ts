@@ -4,6 +4,7 @@ import {
   Logger,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
+  Optional,
 } from '@nestjs/common';
 import { type JobWithMetadata, PgBoss } from 'pg-boss';
 import { DataSource, type EntitySubscriberInterface, type QueryRunner } from 'typeorm';
@@ -16,6 +17,7 @@ import type { EnqueueOptions, JobHandler, JobOutcome, QueueOptions } from './job
 import { inTransaction, JobDatabase } from './job-database.js';
 import { jobGivenUp } from './job-observations.js';
 import { GIVEN_UP, JobQueue } from './job-queue.js';
+import { JobsElsewhere } from './jobs-elsewhere.js';
 
 const CHANNEL = 'jobs';
 /** How often an instance looks into each queue without having been told. */
@@ -61,6 +63,7 @@ export class Jobs
     private readonly dataSource: DataSource,
     private readonly bus: Bus,
     private readonly lifecycle: Lifecycle,
+    @Optional() private readonly elsewhere?: JobsElsewhere,
   ) {
     lifecycle.signal.addEventListener('abort', () => this.stopping.abort(lifecycle.signal.reason));
     const { url, pooled, statementTimeoutMs } = config.database;
@@ -75,6 +78,8 @@ export class Jobs
       // By our own migrations: a database of another version ends the start.
       migrate: false,
       registerInstance: false,
+      supervise: !elsewhere,
+      schedule: !elsewhere,
       // A job belongs to the trace of whoever enqueued it; that is kept beside it.
       openTelemetry: { enabled: traces !== undefined, propagateContext: true, ...traces?.libraries },
       monitorVacuum: false,
@@ -140,6 +145,7 @@ export class Jobs
   async onApplicationBootstrap(): Promise<void> {
     this.dataSource.subscribers.push(this);
     await this.boss.start();
+    if (this.elsewhere) return;
     await this.prepareQueues();
     for (const queue of this.queues.values()) await this.work(queue);
     this.bus.subscribe(CHANNEL, {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { clientCredentials, startAgent } from '../support/agents.js';
+import { clientCredentials, createAgent, startAgent } from '../support/agents.js';
 import { startAtrium, type TestApp } from '../support/app.js';
 import { type Ended, runAtrium } from '../support/cli.js';
 import { http } from '../support/http.js';
@@ -120,6 +120,29 @@ describe('Tokens', () => {
 });
 
 describe('Agents', () => {
+  it('that never came are told from those that came and say nothing, are there, or have gone', async () => {
+    const ada = await registerUser(app);
+    const never = await createAgent(ada);
+    const [silent, there, gone] = [
+      await startAgent(app, ada),
+      await startAgent(app, ada),
+      await startAgent(app, ada),
+    ];
+    for (const { agent, http: itself } of [there, gone])
+      await itself.post(`/v1/agents/${agent.id}/heartbeat`, {});
+    await gone.http.post(`/v1/agents/${gone.agent.id}/heartbeat`, { leaving: true });
+    const { data } = await json<{ data: { id: string; presence: string; lastSeenAt: string | null }[] }>(
+      ...['agents', 'list', '--workspace', ada.workspaceId],
+    );
+    const found = new Map(data.map(({ id, presence, lastSeenAt }) => [id, [presence, lastSeenAt !== null]]));
+    expect([never, silent.agent, there.agent, gone.agent].map(({ id }) => found.get(id))).toEqual([
+      ['never seen', false],
+      ['no heartbeats', true],
+      ['online', true],
+      ['offline', true],
+    ]);
+  });
+
   it('that are disabled are out within a moment with their sockets, and their workspace is told by whom', async () => {
     const ada = await registerUser(app);
     const { agent, token, http: asAgent } = await startAgent(app, ada, ['items:read']);
