@@ -12,7 +12,7 @@ import { DatabaseModule } from '../database/database.module.js';
 import { Announcements } from '../events/announcements.js';
 import { AppendingTransactions } from '../events/appending-transactions.js';
 import { EventAppends } from '../events/event-appends.js';
-import { JobsElsewhere } from '../jobs/jobs-elsewhere.js';
+import { JOBS_ELSEWHERE } from '../jobs/jobs-elsewhere.js';
 import { LeaseReturns } from '../leases/lease-returns.js';
 import { RateLimitsModule } from '../rate-limits/rate-limits.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
@@ -44,11 +44,11 @@ export class CliModule {
         AgentEdits,
         AgentEndings,
         AgentGrants,
-        JobsElsewhere,
+        { provide: JOBS_ELSEWHERE, useValue: true },
         LeaseReturns,
         SignOutCommands,
       ],
-      exports: [JobsElsewhere],
+      exports: [JOBS_ELSEWHERE],
     };
   }
 }

@@ -1,5 +1,6 @@
 import {
   type BeforeApplicationShutdown,
+  Inject,
   Injectable,
   Logger,
   type OnApplicationBootstrap,
@@ -17,7 +18,7 @@ import type { EnqueueOptions, JobHandler, JobOutcome, QueueOptions } from './job
 import { inTransaction, JobDatabase } from './job-database.js';
 import { jobGivenUp } from './job-observations.js';
 import { GIVEN_UP, JobQueue } from './job-queue.js';
-import { JobsElsewhere } from './jobs-elsewhere.js';
+import { JOBS_ELSEWHERE } from './jobs-elsewhere.js';
 
 const CHANNEL = 'jobs';
 /** How often an instance looks into each queue without having been told. */
@@ -63,7 +64,7 @@ export class Jobs
     private readonly dataSource: DataSource,
     private readonly bus: Bus,
     private readonly lifecycle: Lifecycle,
-    @Optional() private readonly elsewhere?: JobsElsewhere,
+    @Optional() @Inject(JOBS_ELSEWHERE) private readonly elsewhere = false,
   ) {
     lifecycle.signal.addEventListener('abort', () => this.stopping.abort(lifecycle.signal.reason));
     const { url, pooled, statementTimeoutMs } = config.database;
