@@ -64,7 +64,7 @@ const mayImport = {
     'leases',
   ],
   // A feature, but for one thing: what is said by a request is published as from a socket.
-  'custom-rooms': [...ground, 'audit', 'idempotency', 'sessions', 'workspaces', 'events', 'rooms'],
+  'custom-rooms': [...ground, 'jobs', 'audit', 'idempotency', 'sessions', 'workspaces', 'events', 'rooms'],
 };
 /** Beside the features: says who may join a workspace's room. */
 const registersRooms = ['workspaces'];

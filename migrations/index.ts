@@ -27,6 +27,8 @@ import { HeldIndex1765450000000 } from './1765450000000-held-index.js';
 import { AuditRetention1765460000000 } from './1765460000000-audit-retention.js';
 import { EndedSessionsIndex1765470000000 } from './1765470000000-ended-sessions-index.js';
 import { ReplacedCredentials1765480000000 } from './1765480000000-replaced-credentials.js';
+import { ExpiredInvitationsIndex1765490000000 } from './1765490000000-expired-invitations-index.js';
+import { ClosedRoomsIndex1765500000000 } from './1765500000000-closed-rooms-index.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -59,4 +61,6 @@ export const migrations = [
   AuditRetention1765460000000,
   EndedSessionsIndex1765470000000,
   ReplacedCredentials1765480000000,
+  ExpiredInvitationsIndex1765490000000,
+  ClosedRoomsIndex1765500000000,
 ];

@@ -9,6 +9,7 @@ export type Visibility = (typeof VISIBILITIES)[number];
 @Entity('rooms')
 @Check('rooms_visibility_check', "visibility IN ('public', 'private')")
 @Index('rooms_workspace_id_id_idx', ['workspaceId', 'id'])
+@Index('rooms_closed_at_idx', ['closedAt'], { where: 'closed_at IS NOT NULL' })
 export class CustomRoom {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'rooms_pkey' })
   id: string;

@@ -3,8 +3,10 @@ import { AuditModule } from '../audit/audit.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { IdempotencyModule } from '../idempotency/idempotency.module.js';
+import { JobsModule } from '../jobs/jobs.module.js';
 import { RoomsModule } from '../rooms/rooms.module.js';
 import { WorkspacesModule } from '../workspaces/workspaces.module.js';
+import { ClosedRoomRetention } from './closed-room-retention.js';
 import { CustomRoomAuthoriser } from './custom-room-authoriser.js';
 import { CustomRoomsController } from './custom-rooms.controller.js';
 import { CustomRoomsService } from './custom-rooms.service.js';
@@ -15,8 +17,22 @@ import { RoomMessagesService } from './room-messages.service.js';
 
 /** Rooms that people make, with members, roles and a history. */
 @Module({
-  imports: [DatabaseModule, AuditModule, EventsModule, IdempotencyModule, RoomsModule, WorkspacesModule],
+  imports: [
+    DatabaseModule,
+    AuditModule,
+    EventsModule,
+    IdempotencyModule,
+    JobsModule,
+    RoomsModule,
+    WorkspacesModule,
+  ],
   controllers: [CustomRoomsController, RoomMembersController, RoomMessagesController],
-  providers: [CustomRoomAuthoriser, CustomRoomsService, RoomMembersService, RoomMessagesService],
+  providers: [
+    ClosedRoomRetention,
+    CustomRoomAuthoriser,
+    CustomRoomsService,
+    RoomMembersService,
+    RoomMessagesService,
+  ],
 })
 export class CustomRoomsModule {}

@@ -1,11 +1,12 @@
-import { Check, Column, Entity, ForeignKey, PrimaryColumn, Unique } from 'typeorm';
+import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
 import type { Role } from './membership.entity.js';
 import { Workspace } from './workspace.entity.js';
 
-/** An open invitation: gone once it is accepted, withdrawn or replaced. */
+/** An open invitation: gone once it is accepted, withdrawn or replaced, and within the hour once it has expired. */
 @Entity('invitations')
 @Unique('invitations_token_hash_key', ['tokenHash'])
 @Unique('invitations_workspace_id_email_key', ['workspaceId', 'email'])
+@Index('invitations_expires_at_idx', ['expiresAt'])
 @Check('invitations_role_check', "role IN ('owner', 'admin', 'member', 'viewer')")
 export class Invitation {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'invitations_pkey' })

@@ -8,6 +8,7 @@ import { JobsModule } from '../jobs/jobs.module.js';
 import { MailModule } from '../mail/mail.module.js';
 import { AccountDepartures } from './account-departures.js';
 import { InvitationMails } from './invitation-mails.js';
+import { InvitationRetention } from './invitation-retention.js';
 import { InvitationsController } from './invitations.controller.js';
 import { InvitationsService } from './invitations.service.js';
 import { MembersController } from './members.controller.js';
@@ -40,6 +41,7 @@ import { WorkspacesService } from './workspaces.service.js';
     WorkspacesService,
     MembersService,
     InvitationMails,
+    InvitationRetention,
     InvitationsService,
     WorkspaceAuditService,
   ],

@@ -3,6 +3,8 @@ import { Client } from 'pg';
 import { Announcements } from '../../src/events/announcements.js';
 import { EventRetention } from '../../src/events/event-retention.js';
 import { Streams } from '../../src/events/streams.js';
+import { ClosedRoomRetention } from '../../src/custom-rooms/closed-room-retention.js';
+import { createRoom, roomPath } from '../support/custom-rooms.js';
 import { type Instance, startAtrium, type TestApp } from '../support/app.js';
 import { closeStreams, follow } from '../support/event-streams.js';
 import { createItem, type PageAnswer, type Person, registerUser } from '../support/people.js';
@@ -33,8 +35,12 @@ afterAll(() => app.stop());
 const upTo = (count: number) => Array.from({ length: count }, (_, n) => n + 1);
 const seqs = (client: SocketClient) => client.events(room).map(({ cursor }) => seqOf(cursor));
 /** A round of one instance, as if so many days had passed. */
-async function pass(days: number, { nest }: Instance = app): Promise<void> {
-  const retention = nest.get<EventRetention, { clock: unknown; run(): Promise<void> }>(EventRetention);
+async function pass(
+  days: number,
+  { nest }: Instance = app,
+  what: typeof EventRetention | typeof ClosedRoomRetention = EventRetention,
+): Promise<void> {
+  const retention = nest.get<unknown, { clock: unknown; run(): Promise<void> }>(what, { strict: false });
   const { clock } = retention;
   // Only this clock: by the instance's own every token would have expired.
   retention.clock = { now: () => Date.now() + days * DAYS };
@@ -190,5 +196,27 @@ describe('Who is replaying while it is dropped', () => {
     // It has come back by itself.
     const [, second] = await stream.received('joined', 2);
     expect(second?.data).toMatchObject({ recovered: false, reason: 'cursor_too_old' });
+  });
+});
+
+describe('A closed room', () => {
+  it('goes with the last of what was said in it, and no room that is open', async () => {
+    const [closed, open] = [await createRoom(ada), await createRoom(ada)];
+    await ada.http.post(`${roomPath(closed)}/messages`, { type: 'said', data: {} });
+    await ada.http.delete(roomPath(closed));
+    const statuses = async () => [
+      (await ada.http.get(roomPath(closed))).status,
+      (await ada.http.get(`${roomPath(closed)}/messages`)).status,
+      (await ada.http.get(roomPath(open))).status,
+    ];
+    // Long closed, and yet there is something to be read.
+    await pass(30, app, ClosedRoomRetention);
+    expect(await statuses()).toEqual([200, 200, 200]);
+    await pass(30);
+    await pass(1, app, ClosedRoomRetention);
+    expect(await statuses()).toEqual([200, 200, 200]);
+    await pass(30, app, ClosedRoomRetention);
+    expect(await statuses()).toEqual([404, 404, 200]);
+    expect(await app.sql(`SELECT FROM jobs.schedule WHERE name = 'rooms.retention'`)).toHaveLength(1);
   });
 });

@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { startAtrium, type TestApp } from '../support/app.js';
 import { addMember, type PageAnswer, type Person, registerUser } from '../support/people.js';
+import { Jobs } from '../../src/jobs/jobs.js';
 import { type MailServer, startMailServer } from '../support/smtp.js';
+import { until } from '../support/until.js';
 import {
   createWorkspace,
   invite,
@@ -93,6 +95,28 @@ describe('An invitation', () => {
     ]);
     expect((await accept(bob, token)).body.code).toBe('invalid_invitation');
     expect(await open()).toEqual([]);
+  });
+
+  it('that nobody took up is forgotten with its address, by a job, and nothing that is good', async () => {
+    const [late, good] = [await registerUser(app), await registerUser(app)];
+    for (const { user } of [late, good]) await invite(mail, owner, workspace.id, user.email);
+    await app.sql(`UPDATE invitations SET expires_at = now() WHERE email = $1`, [late.user.email]);
+    await app.sql(
+      `INSERT INTO invitations (id, workspace_id, email, role, token_hash, invited_by, expires_at)
+       SELECT gen_random_uuid(), $1, n || '@example.org', 'member', sha256(n::text::bytea), $2, now()
+       FROM generate_series(1, 2500) n`,
+      [workspace.id, owner.user.id],
+    );
+    const kept = async () =>
+      (
+        await app.sql<{ email: string }>('SELECT email FROM invitations WHERE workspace_id = $1', [
+          workspace.id,
+        ])
+      ).map(({ email }) => email);
+    await app.nest.get(Jobs).enqueue('invitations.retention', {});
+    await until('they are gone', async () => (await kept()).length === 1);
+    expect(await kept()).toEqual([good.user.email]);
+    expect(await app.sql(`SELECT FROM jobs.schedule WHERE name = 'invitations.retention'`)).toHaveLength(1);
   });
 
   it('is replaced by the next for the same address, whose role counts', async () => {
