@@ -9,6 +9,8 @@ export const JSON_PATCH_TYPE = 'application/json-patch+json';
 export const MAX_OPERATIONS = 1_000;
 /** What `copy` and `move` of one patch may touch in all: a value, or a character of a text or key, counts one. */
 const MAX_COPIED = 8_388_608;
+/** What a member of an object counts besides: large objects are hash tables, and take that much longer than lists. */
+const MEMBER_WEIGHT = 16;
 
 /** One step of a JSON Patch (RFC 6902, section 4), checked for its form. */
 export type JsonPatchOperation =
@@ -96,19 +98,37 @@ interface Place {
  * Where a pointer leads is found out here, by own members and exact indexes only: libraries look through prototypes
  * and take `1e0` or `constructor` for something else. The library changes the object or list that was found.
  * @param json the document
+ * @param copies what the patch may copy
  * @returns the new document; `undefined` when the whole of it was removed
  * @throws {PatchTestFailed} @throws {PatchNotApplicable} with a pointer to the operation
  */
-export function applyJsonPatch(json: string, patch: JsonPatchDocument): JsonValue | undefined {
-  return new PatchRun(JSON.parse(json) as JsonValue).apply(patch);
+export function applyJsonPatch(
+  json: string,
+  patch: JsonPatchDocument,
+  copies = new CopyAllowance(),
+): JsonValue | undefined {
+  return new PatchRun(JSON.parse(json) as JsonValue, copies).apply(patch);
+}
+
+/** What is left of what `copy` and `move` may touch: of one patch, or of several that come together. */
+export class CopyAllowance {
+  private left = MAX_COPIED;
+
+  /** @returns false if there is not so much left */
+  take(value: JsonValue): boolean {
+    this.left -= weigh(value, this.left);
+    return this.left >= 0;
+  }
 }
 
 class PatchRun {
   /** The document is a member, so that the whole of it is a place as well. */
   private readonly holder: { root?: JsonValue };
-  private copied = 0;
 
-  constructor(root: JsonValue) {
+  constructor(
+    root: JsonValue,
+    private readonly copies: CopyAllowance,
+  ) {
     this.holder = { root };
   }
 
@@ -149,8 +169,7 @@ class PatchRun {
   private take(from: string, at: string): JsonValue {
     const { parent, token } = this.find(from, `${at}/from`);
     const value = valueAt(parent, token);
-    this.copied += weigh(value, MAX_COPIED - this.copied);
-    if (this.copied > MAX_COPIED) throw refused(at, 'from', 'makes the patch copy and move too much');
+    if (!this.copies.take(value)) throw refused(at, 'from', 'makes the patch copy and move too much');
     return value;
   }
 
@@ -233,9 +252,10 @@ function depthOf(value: JsonValue): number {
 function weigh(value: JsonValue, most: number): number {
   if (typeof value === 'string') return 1 + value.length;
   if (!isContainer(value)) return 1;
+  const isList = Array.isArray(value);
   let weight = 1;
   for (const [key, entry] of Object.entries(value)) {
-    weight += key.length + weigh(entry, most - weight);
+    weight += (isList ? 0 : MEMBER_WEIGHT + key.length) + weigh(entry, most - weight);
     if (weight > most) break;
   }
   return weight;

@@ -11,11 +11,22 @@ export const READ_ROLES = `SELECT w.id, m.role, w.require_if_match AS "requireIf
   FROM workspaces w JOIN memberships m ON m.workspace_id = w.id AND m.principal_id = $1
   WHERE w.id = ANY ($2::uuid[])`;
 
-/** The items of a batch as they are, locked in sorted order; every column as text. */
-export const LOCK_ITEMS = `SELECT i.id::text, i.workspace_id::text, i.type, i.title, i.data::text, i.version::text,
-    i.created_at::text, i.created_by::text, i.updated_at::text, i.updated_by::text
-  FROM items i WHERE i.id = ANY ($1::uuid[]) AND i.workspace_id = ANY ($2::uuid[])
-  ORDER BY i.id FOR NO KEY UPDATE`;
+/** Whether those before this one leave something of the $3 bytes: the first may be as large as items are. */
+const hasRoom = (size: string): string => `sum(${size}) OVER (ORDER BY id) - ${size} < $3::bigint`;
+
+/**
+ * The items of a batch as they are, locked in sorted order; every column as text. `data` is null where there is too much
+ * of it together: what is compressed is told by its size first, which costs nothing, and only then unpacked.
+ */
+export const LOCK_ITEMS = `WITH locked AS MATERIALIZED (
+    SELECT i.* FROM items i WHERE i.id = ANY ($1::uuid[]) AND i.workspace_id = ANY ($2::uuid[])
+    ORDER BY i.id FOR NO KEY UPDATE
+  ),
+  packed AS (SELECT l.*, ${hasRoom('pg_column_size(l.data)')} AS fits FROM locked l),
+  unpacked AS MATERIALIZED (SELECT p.*, CASE WHEN p.fits THEN p.data::text END AS text FROM packed p)
+  SELECT id::text, workspace_id::text, type, title, version::text, created_at::text, created_by::text,
+    updated_at::text, updated_by::text, CASE WHEN ${hasRoom('octet_length(text)')} THEN text END AS data
+  FROM unpacked ORDER BY id`;
 
 const ROWS = `jsonb_to_recordset($1::jsonb) AS t(
   id uuid, workspace_id uuid, type text, title text, data jsonb, version int)`;

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { newId } from '../common/identifiers.js';
 import type { JsonObject, JsonValue } from '../common/json.js';
-import { JsonPatchDocument } from '../common/json-patch.js';
+import { CopyAllowance, JsonPatchDocument } from '../common/json-patch.js';
 import { mergePatch } from '../common/merge-patch.js';
 import { Forbidden, PreconditionRequired } from '../common/problem.js';
 import { Representation } from '../common/representation.js';
@@ -33,7 +33,7 @@ import {
   UPDATE_BATCH,
 } from './item-batch.sql.js';
 import { type ItemRow, toItemResponse } from './items.dto.js';
-import { BatchFailed, ItemNotFound, ItemWorkspaceNotFound, tooLarge } from './items.errors.js';
+import { BatchFailed, BatchTooLarge, ItemNotFound, ItemWorkspaceNotFound, tooLarge } from './items.errors.js';
 import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, itemRoom } from './items.events.js';
 import { patchedContent } from './patched-content.js';
 
@@ -46,11 +46,17 @@ interface WorkspaceRow {
   readonly now: string;
 }
 
+/** `data` is null where there is too much of it. */
+type LockedRow = Omit<ItemRow, 'data'> & { readonly data: string | null };
+const isWhole = (row: LockedRow): row is ItemRow => row.data !== null;
+
 interface Step {
   readonly result: string;
   readonly event: NewEvent;
 }
 
+/** How many times as long as a request the items after its operations may be together: each is stored, told and answered. */
+const MOST_WRITTEN = 8;
 const EVENT_TYPES = { create: ITEM_CREATED, update: ITEM_UPDATED, delete: ITEM_DELETED };
 
 /** Many writes of items in one transaction: all of them, or none. */
@@ -70,6 +76,7 @@ export class ItemBatches {
   /**
    * Does the operations one after another, each on what those before it have left, and appends one event for each.
    * @throws {BatchFailed} with a pointer to the first that fails; nothing was written
+   * @throws {BatchTooLarge}
    */
   async run(caller: Caller<'items:write'>, request: BatchRequest): Promise<Representation<BatchResponse>> {
     const operations = readOperations(request);
@@ -105,6 +112,8 @@ class BatchState {
   private readonly created = new Set<string>();
   private readonly changed = new Set<string>();
   private readonly deleted = new Map<string, ItemRow>();
+  private readonly copies = new CopyAllowance();
+  private writtenBytes = 0;
 
   private constructor(
     private readonly caller: Caller,
@@ -131,7 +140,9 @@ class BatchState {
     const workspaceIds = locked.map(({ id }) => id);
     const workspaces = await manager.query<WorkspaceRow[]>(READ_ROLES, [caller.id, workspaceIds]);
     const visible = workspaces.map(({ id }) => id);
-    const items = await manager.query<ItemRow[]>(LOCK_ITEMS, [ids, visible]);
+    const most = MOST_WRITTEN * limitBytes;
+    const items = await manager.query<LockedRow[]>(LOCK_ITEMS, [ids, visible, most]);
+    if (!items.every(isWhole)) throw new BatchTooLarge(most);
     return new BatchState(
       caller,
       new Map(workspaces.map((workspace) => [workspace.id, workspace])),
@@ -141,8 +152,11 @@ class BatchState {
   }
 
   step(operation: BatchOperation, n: number): Step {
+    const most = MOST_WRITTEN * this.limitBytes;
+    if (this.writtenBytes >= most) throw new BatchTooLarge(most);
     const row = operation.op === 'create' ? this.create(operation) : this.change(operation, n);
     const json = toItemResponse(row);
+    this.writtenBytes += json.length;
     const { op } = operation;
     const item = op === 'delete' ? '' : `,"item":${json}`;
     return {
@@ -228,7 +242,9 @@ class BatchState {
     n: number,
   ): Pick<ItemRow, 'title' | 'type' | 'data'> {
     if (patch instanceof JsonPatchDocument) {
-      const content = BatchFailed.at(n, '/patch', () => patchedContent(before, patch, this.limitBytes));
+      const content = BatchFailed.at(n, '/patch', () =>
+        patchedContent(before, patch, this.limitBytes, this.copies),
+      );
       return { title: content.title, type: content.type, data: JSON.stringify(content.data) };
     }
     const { title = before.title, type = before.type, data } = patch;

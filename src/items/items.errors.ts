@@ -66,6 +66,17 @@ export class ItemTooLarge extends Problem {
   }
 }
 
+/** 422 `batch_too_large`: what the operations write is too much for one transaction, whatever the request is long. */
+export class BatchTooLarge extends Problem {
+  constructor(limitBytes: number) {
+    super(
+      422,
+      'batch_too_large',
+      `The items after each operation are at most ${limitBytes} bytes together: do this in several batches.`,
+    );
+  }
+}
+
 /** 429 `too_many_exports`: others of this caller are running. */
 export class TooManyExports extends Problem {
   constructor(limit: number) {

@@ -118,6 +118,37 @@ describe('A batch', () => {
     expect(deleted.body.results).toHaveLength(1_000);
   });
 
+  it('that would write much more than it is long is refused: by many operations on one large item, or by large ones', async () => {
+    const large = { n: 'x'.repeat(900_000) };
+    const items = await Promise.all(
+      Array.from({ length: 11 }, () => createItem(ada, { ...newItem(), data: large })),
+    );
+    const [{ id }] = items;
+    const before = await head();
+    const steps = (count: number, patch: unknown) =>
+      Array.from({ length: count }, () => ({ op: 'update', id, patch }));
+    const merges = steps(1_000, { title: 'x' });
+    const patches = steps(1_000, [{ op: 'replace', path: '/title', value: 'x' }]);
+    for (const operations of [merges, patches])
+      expect(await refused(operations)).toEqual([422, 'batch_too_large', ['/operations/10']]);
+    const deletions = items.map((item) => ({ op: 'delete', id: item.id }));
+    const all = await batch<{ code: string }>(deletions);
+    expect([all.status, all.body.code]).toEqual([422, 'batch_too_large']);
+    expect(await head()).toBe(before);
+    expect((await batch(steps(10, { title: 'x' }))).body.results).toHaveLength(10);
+    expect((await batch(deletions.slice(0, 9))).status).toBe(200);
+  });
+
+  it('copies in all its JSON Patches together no more than one of them may', async () => {
+    const item = await createItem(ada, { ...newItem(), data: { x: 'x'.repeat(100_000) } });
+    const copies = Array.from({ length: 10 }, () => ({ op: 'copy', from: '/data/x', path: '/data/y' }));
+    const patch = [...copies, { op: 'remove', path: '/data/y' }];
+    const one = { op: 'update', id: item.id, patch };
+    expect((await batch(Array.from({ length: 8 }, () => one))).status).toBe(200);
+    const [status, code] = await refused(Array.from({ length: 9 }, () => one));
+    expect([status, code]).toEqual([422, 'patch_not_applicable']);
+  });
+
   it('loses no other write: batches in opposite orders and patches at two instances all survive', async () => {
     const items = await Promise.all([1, 2, 3].map(() => createItem(ada, newItem())));
     const ids = items.map(({ id }) => id);

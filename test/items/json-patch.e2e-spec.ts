@@ -126,6 +126,9 @@ describe('A JSON Patch of an item', () => {
     }));
     const grown = await refused({ x: 'x'.repeat(500_000) }, copies);
     expect(grown.body.code).toBe('patch_not_applicable');
+    const wide = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`k${n}`, n]));
+    const anew = Array.from({ length: 30 }, () => ({ op: 'copy', from: '/data/x', path: '/data/y' }));
+    expect((await refused({ x: wide }, anew)).body.code).toBe('patch_not_applicable');
     const large = await refused({ x: 'x'.repeat(600_000) }, copies.slice(0, 2));
     expect(large.body).toMatchObject({ status: 422, code: 'patch_result_refused' });
     const many = Array.from({ length: 1_001 }, () => ({ op: 'add', path: '/data/x', value: 1 }));
