@@ -33,6 +33,9 @@ const RETRIES = { retries: 40, minTimeout: 500, maxTimeout: 8_000, factor: 1.5, 
 /** How the database is reached; see {@link import('./sessions.js').DatabaseAddress}. */
 type Way = Pick<DatabaseAddress, 'pooled'>;
 
+/** What is done under the migration lock. @param stillLocked throws when it was lost: then the next step is not taken */
+type LockedWork<T> = (runner: QueryRunner, stillLocked: () => Promise<void>) => Promise<T>;
+
 /** TypeORM's own table, with the time added; TypeORM creates it without only when it is missing. */
 const HISTORY_TABLE = [
   `CREATE TABLE IF NOT EXISTS migrations (
@@ -45,28 +48,30 @@ const HISTORY_TABLE = [
  * `transaction = false`. Processes that start at once take turns: the first applies, the others find nothing left to
  * do. One that does not get its locks within half a second, or is sacrificed to a deadlock, is taken back and tried again.
  * Answers with the names of those it applied.
- * @throws whatever a migration throws; those before it stay applied
+ * @throws whatever a migration throws, or that the lock was lost; those before it stay applied
  */
 export async function migrate(dataSource: DataSource, way: Way = {}): Promise<string[]> {
-  return locked(dataSource, way, async (runner) => {
+  return locked(dataSource, way, async (runner, stillLocked) => {
     for (const statement of HISTORY_TABLE) await runner.query(statement);
     const executor = new MigrationExecutor(dataSource, runner);
     const pending = await executor.getPendingMigrations();
     for (const migration of pending)
-      await inTransaction(runner, migration.instance, () => executor.executeMigration(migration));
+      await inTransaction(runner, migration.instance, stillLocked, () =>
+        executor.executeMigration(migration),
+      );
     return pending.map(({ name }) => name);
   });
 }
 
 /** Reverts the migration applied last. Answers with its name, or `undefined` if there is none. */
 export async function revert(dataSource: DataSource, way: Way = {}): Promise<string | undefined> {
-  return locked(dataSource, way, async (runner) => {
+  return locked(dataSource, way, async (runner, stillLocked) => {
     const last = (await applied(dataSource, runner)).at(-1);
     if (last === undefined) return undefined;
     const executor = new MigrationExecutor(dataSource, runner);
     executor.transaction = 'none';
     const migration = dataSource.migrations.find((each) => nameOf(each) === last.name);
-    await inTransaction(runner, migration, () => executor.undoLastMigration());
+    await inTransaction(runner, migration, stillLocked, () => executor.undoLastMigration());
     return last.name;
   });
 }
@@ -78,8 +83,10 @@ export async function revert(dataSource: DataSource, way: Way = {}): Promise<str
 async function inTransaction(
   runner: QueryRunner,
   migration: MigrationInterface | undefined,
+  stillLocked: () => Promise<void>,
   work: () => Promise<unknown>,
 ): Promise<void> {
+  await stillLocked();
   if (migration?.transaction === false) {
     await work();
     return;
@@ -89,6 +96,8 @@ async function inTransaction(
     try {
       await runner.query(BOUNDS);
       await work();
+      // Whoever has it now does the same.
+      await stillLocked();
       await runner.commitTransaction();
     } catch (error) {
       await rollBack(runner);
@@ -175,11 +184,7 @@ async function applied(
 }
 
 /** Runs `work` on one session that holds the migration lock, without the limits that a request's statement has. */
-async function locked<T>(
-  dataSource: DataSource,
-  { pooled }: Way,
-  work: (runner: QueryRunner) => Promise<T>,
-): Promise<T> {
+async function locked<T>(dataSource: DataSource, { pooled }: Way, work: LockedWork<T>): Promise<T> {
   const runner = dataSource.createQueryRunner();
   try {
     await runner.connect();
@@ -188,7 +193,8 @@ async function locked<T>(
     try {
       await runner.query(`SET statement_timeout = 0; SET lock_timeout = 0;
         SET idle_in_transaction_session_timeout = 0`);
-      return await work(runner);
+      // Without the connection there is no next step either.
+      return await work(runner, () => Promise.resolve());
     } finally {
       // Fails only on a broken connection, which has lost its settings and the lock by itself.
       const reset = `RESET statement_timeout; RESET lock_timeout; RESET idle_in_transaction_session_timeout`;
@@ -204,12 +210,16 @@ async function locked<T>(
  * The same where a session lasts for a transaction only: one that does nothing else holds the lock meanwhile. It reads
  * nothing, so it has no snapshot for which an index that is built concurrently would wait.
  */
-async function besideLock<T>(
-  dataSource: DataSource,
-  holder: QueryRunner,
-  work: (runner: QueryRunner) => Promise<T>,
-): Promise<T> {
+async function besideLock<T>(dataSource: DataSource, holder: QueryRunner, work: LockedWork<T>): Promise<T> {
   const worker = dataSource.createQueryRunner();
+  // Fails outside of the transaction, too, with which the lock has gone. Needs no snapshot either.
+  const stillLocked = async (): Promise<void> => {
+    try {
+      await holder.query('SAVEPOINT still_locked; RELEASE SAVEPOINT still_locked');
+    } catch (error) {
+      throw new Error('The connection that held the lock of migrations broke: start again', { cause: error });
+    }
+  };
   try {
     await untilLocked(async () => {
       // Whoever waits keeps no connection of the pooler's from whoever works.
@@ -224,7 +234,7 @@ async function besideLock<T>(
     });
     await holder.query(BOUNDS);
     await worker.connect();
-    return await work(worker);
+    return await work(worker, stillLocked);
   } finally {
     if (holder.isTransactionActive) await rollBack(holder);
     await worker.release();
