@@ -33,7 +33,7 @@ export async function serve(variables: Variables): Promise<void> {
   watchOver(logs);
   const starting = start(config, variables);
   // Listened for from the beginning: what has been started by then is stopped, not left behind.
-  stopOnSignal(starting, logs);
+  stopOnSignal(starting, logs, config.http.drainTimeoutMs);
   try {
     greet(await starting);
   } catch (error) {
@@ -110,7 +110,7 @@ function watchOver(logs: Logs): void {
 }
 
 /** Not ready, a grace, sockets closed, requests finished, the database let go; the second signal ends at once. */
-function stopOnSignal(starting: Promise<Running>, logs: Logs): void {
+function stopOnSignal(starting: Promise<Running>, logs: Logs, limitMs: number): void {
   let stopping = false;
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (stopping) process.exit(130);
@@ -118,7 +118,10 @@ function stopOnSignal(starting: Promise<Running>, logs: Logs): void {
     const logger = new Logger('Shutdown');
     logger.log(`Stopping on ${signal}`);
     try {
-      await drain(await starting);
+      // A start waits for ten minutes, for migrations or for who applies them; whoever stops it has less time.
+      const started = await Promise.race([starting, delay(limitMs, undefined, { ref: false })]);
+      if (started) await drain(started);
+      else logger.warn(`Was still starting after ${limitMs} ms: a migration under way is taken back`);
       logger.log('Stopped');
       await logs.end();
       process.exit(0);

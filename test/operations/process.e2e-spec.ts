@@ -124,6 +124,26 @@ describe('A request that outlasts the drain', () => {
   });
 });
 
+describe('A start that waits for migrations', () => {
+  it('is ended by a signal within DRAIN_TIMEOUT_MS, with 0', async () => {
+    const client = new Client({ connectionString: database.url });
+    await client.connect();
+    const { rows } = await client.query(
+      'DELETE FROM migrations WHERE id = (SELECT max(id) FROM migrations) RETURNING timestamp, name',
+    );
+    const atrium = await start({ MIGRATE_AT_START: 'off', DRAIN_TIMEOUT_MS: '300', LOG_LEVEL: 'log' });
+    await until('it waits', () => /Waiting until 1 migrations/.test(atrium.output()));
+    atrium.child.kill('SIGTERM');
+    expect(await atrium.exited).toBe(0);
+    expect(atrium.output()).toMatch(/Was still starting after 300 ms/);
+    await client.query(
+      'INSERT INTO migrations (timestamp, name) SELECT * FROM json_to_record($1) AS x (timestamp bigint, name text)',
+      [JSON.stringify(rows[0])],
+    );
+    await client.end();
+  });
+});
+
 describe('A start that cannot be', () => {
   it.each<[Record<string, string>, string]>([
     [{ PORT: 'http' }, 'PORT must be a port number from 0 to 65535'],
