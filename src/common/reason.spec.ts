@@ -14,7 +14,7 @@ describe('The reason of an error', () => {
     ['its code, where it says nothing', Object.assign(new Error(), { code: 'EIO' }), 'EIO'],
     ['its name, where there is nothing else', new TypeError(), 'TypeError'],
     ['what was thrown, if that is no error', 'paper', 'paper'],
-    ['its message, if it is the copy of one', { ...refused('::1:1'), message: 'out of ink' }, 'out of ink'],
+    ['its message, if it is the copy of one', { code: 'EIO', message: 'out of ink' }, 'out of ink'],
   ])('is %s', (_, error, reason) => {
     expect(reasonOf(error)).toBe(reason);
   });
