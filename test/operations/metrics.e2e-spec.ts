@@ -66,6 +66,9 @@ describe('The management port', () => {
     { modules: {} },
     { default: 'log', modules: { 'a b': 'log' } },
     { default: 'log', modules: { Jobs: 'verbose' } },
+    { default: 'log', modules: ['Jobs'] },
+    // Else a slip of the pen would take back what was set.
+    { default: 'log', module: { Jobs: 'debug' } },
     [],
     'log',
   ])('refuses %j for that', async (json) => {
@@ -155,6 +158,7 @@ describe('Queues and pools', () => {
     // From zero on: the first that is given up is an increase, and an alert.
     expect(now.get('atrium_jobs_given_up_total{queue="items.import"}')).toBe(0);
     expect(now.get('atrium_database_pool_connections{pool="transactions",state="waiting"}')).toBe(0);
+    expect(now.get('atrium_database_up')).toBe(1);
     expect(now.get('atrium_database_statements_waiting')).toBeGreaterThanOrEqual(0);
   });
 });

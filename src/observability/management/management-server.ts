@@ -119,12 +119,19 @@ function readLevels(text: string): LogLevelSettings | undefined {
   } catch {
     return undefined;
   }
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { default: level, modules = {} } = value as { default?: unknown; modules?: unknown };
-  if (!isLevel(level) || typeof modules !== 'object' || modules === null) return undefined;
-  const entries = Object.entries(modules);
-  if (!entries.every(([name, each]) => MODULE_NAME.test(name) && isLevel(each))) return undefined;
+  if (!isObject(value)) return undefined;
+  const { default: level, modules = {}, ...others } = value;
+  // What is left out is logged as all else: a name that is wrong would take back what was set.
+  if (!isLevel(level) || !isObject(modules) || Object.keys(others).length > 0) return undefined;
+  const entries = Object.entries(modules).filter(isModuleLevel);
+  if (entries.length < Object.keys(modules).length) return undefined;
   return { default: level, modules: Object.fromEntries(entries) };
 }
 
 const isLevel = (value: unknown): value is LogLevel => LOG_LEVELS.some((level) => level === value);
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isModuleLevel = (entry: [string, unknown]): entry is [string, LogLevel] =>
+  MODULE_NAME.test(entry[0]) && isLevel(entry[1]);
