@@ -8,6 +8,7 @@ import { pendingMigrations } from '../database/migrator.js';
 import { failed, type Finding, type Judged, ok, warning } from './finding.js';
 import { checkPooler } from './pooler-check.js';
 import { checkReplica } from './replica-check.js';
+import { checkArchiving, checkSlots } from './write-ahead-log-checks.js';
 
 /** Of the clocks of this machine and of the database. */
 const MOST_SKEW_MS = 2_000;
@@ -40,6 +41,8 @@ export class Doctor {
       replica: () => checkReplica(this.database, this.config.database),
       listening: () => this.listening(),
       'long transactions': () => this.longTransactions(),
+      'replication slots': () => checkSlots(this.database),
+      archiving: () => checkArchiving(this.database),
       'failed jobs': () => this.failedJobs(),
       redis: () => this.redis(),
       mail: () => this.mail(),

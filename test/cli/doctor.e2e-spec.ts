@@ -31,6 +31,8 @@ describe('The doctor', () => {
       clock: 'ok',
       listening: 'ok',
       'long transactions': 'ok',
+      'replication slots': 'ok',
+      archiving: 'ok',
       redis: 'ok',
     });
   });
