@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ManagementServer } from '../../src/observability/management/management-server.js';
 import { type Instance, startInstance } from '../support/app.js';
 import { ask } from '../support/database-embedded.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -14,7 +15,7 @@ let ada: Person;
 beforeAll(async () => {
   database = await createTestDatabase();
   proxy = await startProxy(database.url);
-  app = await startInstance(proxy.url);
+  app = await startInstance(proxy.url, { MANAGEMENT_PORT: '0' });
   ada = await registerUser(app);
 });
 afterAll(async () => {
@@ -22,6 +23,14 @@ afterAll(async () => {
   await proxy.cut();
   await database.drop();
 });
+
+/** What Prometheus is told of the database. */
+async function databaseUp(): Promise<string | undefined> {
+  const management = { url: `http://127.0.0.1:${app.nest.get(ManagementServer).port}` };
+  const { status, text } = await http(management).get('/metrics');
+  expect(status).toBe(200);
+  return /^atrium_database_up (\d)$/m.exec(text)?.[1];
+}
 
 const probe = async (name: string) => (await http(app).get(`/health/${name}`)).status;
 
@@ -49,9 +58,11 @@ describe('While the database is gone', () => {
     }
     expect(await probe('ready')).toBe(503);
     expect(await probe('live')).toBe(200);
+    expect(await databaseUp()).toBe('0');
 
     await proxy.mend();
     await until('ready again', async () => (await probe('ready')) === 200);
+    expect(await databaseUp()).toBe('1');
     await until('reads again', async () => (await ada.http.get(`/v1/items/${id}`)).status === 200);
     expect((await ada.http.patch(`/v1/items/${id}`, { title: 'after' })).status).toBe(200);
     expect((await ada.http.get('/v1/me')).status).toBe(200);

@@ -1,12 +1,15 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { BoundedReads } from '../../database/bounded-reads.js';
 import { databaseRefused } from '../../database/database-observations.js';
-import { PipelinedStatements } from '../../database/pipelined-statements.js';
+import { PipelinedStatements, type Statement } from '../../database/pipelined-statements.js';
 import type { PoolUse } from '../../database/pool-use.js';
 import { SnapshotReads } from '../../database/snapshot-reads.js';
 import { Transactions } from '../../database/transactions.js';
 
+const PING: Statement = { name: 'metrics.ping', text: 'SELECT 1' };
+const PATIENCE_MS = 2_000;
 const STATES = ['open', 'idle', 'waiting'] as const;
 const WAYS = ['transactions', 'reads', 'statements', 'writes'] as const;
 
@@ -43,6 +46,14 @@ export class DatabaseMetrics implements OnApplicationShutdown {
         this.set(statements.waiting);
       },
     });
+    new Gauge({
+      name: 'atrium_database_up',
+      help: 'Whether the database answers this instance: asked for each scrape, for two seconds.',
+      registers: [registry],
+      async collect() {
+        this.set(Number(await answers(statements)));
+      },
+    });
     const refusals = new Counter({
       name: 'atrium_database_refusals_total',
       help: 'What was not asked of the database, since it would have waited in vain or for too long, by the way to it.',
@@ -57,4 +68,13 @@ export class DatabaseMetrics implements OnApplicationShutdown {
   onApplicationShutdown(): void {
     this.end?.();
   }
+}
+
+/** As the probe of being ready asks. */
+async function answers(statements: PipelinedStatements): Promise<boolean> {
+  const asked = statements.run(PING).then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([asked, delay(PATIENCE_MS, false, { ref: false })]);
 }
