@@ -27,6 +27,8 @@ import { schemaProblems } from './schemas.js';
 const LAST_MS = 2_000;
 /** What a probe itself waits for the database, in seconds. */
 const PROBE_PATIENCE_S = 2;
+/** `LOCK_LIMIT_MS` of src/database/migrator.ts. */
+const MIGRATION_WAIT_S = 600;
 /** Without which nothing starts. */
 const NEEDED_SECRETS = ['DATABASE_URL', 'TOKEN_SECRET'];
 
@@ -112,6 +114,14 @@ describe.each(overlays)('What overlays/%s applies', (overlay) => {
       '/health/ready',
       '/health/live',
     ]);
+  });
+
+  it('has a pod that waits for migrations say so itself, before it is killed or the release is taken for failed', () => {
+    const { periodSeconds, failureThreshold } = server(manifests).startupProbe!;
+    const allowed = periodSeconds * failureThreshold;
+    const { progressDeadlineSeconds } = specOf(only(manifests, 'Deployment'), 'Deployment');
+    expect(allowed).toBeGreaterThan(MIGRATION_WAIT_S);
+    expect(progressDeadlineSeconds).toBeGreaterThan(allowed);
   });
 
   it('gives a pod that stops longer than its drain takes', () => {

@@ -27,7 +27,7 @@ export function only(manifests: readonly Manifest[], kind: string, name = 'atriu
 
 /** Of each kind, what is looked at. */
 interface Specs {
-  Deployment: { selector: { matchLabels: Labels }; replicas?: number };
+  Deployment: { selector: { matchLabels: Labels }; replicas?: number; progressDeadlineSeconds: number };
   Service: { selector: Labels; ports: { name: string; targetPort: string }[] };
   NetworkPolicy: {
     podSelector: { matchLabels: Labels };
