@@ -1,16 +1,15 @@
 import { type Operation as LibraryOperation, applyPatch } from 'rfc6902';
 import { type JsonValue, MAX_DEPTH, pointerTo } from './json.js';
 import { pointerFault, pointerTokens } from './json-pointer.js';
+import { weigh } from './json-weight.js';
 import { type InputError, Problem, ValidationFailed } from './problem.js';
 
 export const JSON_PATCH_TYPE = 'application/json-patch+json';
 
 /** Operations of one patch. */
 export const MAX_OPERATIONS = 1_000;
-/** What `copy` and `move` of one patch may touch in all: a value, or a character of a text or key, counts one. */
+/** What `copy` and `move` of one patch may touch in all, as {@link weigh} counts. */
 const MAX_COPIED = 8_388_608;
-/** What a member of an object counts besides: large objects are hash tables, and take that much longer than lists. */
-const MEMBER_WEIGHT = 16;
 
 /** One step of a JSON Patch (RFC 6902, section 4), checked for its form. */
 export type JsonPatchOperation =
@@ -246,17 +245,4 @@ export function sameJson(one: JsonValue, other: JsonValue): boolean {
 function depthOf(value: JsonValue): number {
   if (!isContainer(value)) return 0;
   return 1 + Object.values(value).reduce<number>((most, entry) => Math.max(most, depthOf(entry)), 0);
-}
-
-/** Values and characters, counted until they are more than `most`. */
-function weigh(value: JsonValue, most: number): number {
-  if (typeof value === 'string') return 1 + value.length;
-  if (!isContainer(value)) return 1;
-  const isList = Array.isArray(value);
-  let weight = 1;
-  for (const [key, entry] of Object.entries(value)) {
-    weight += (isList ? 0 : MEMBER_WEIGHT + key.length) + weigh(entry, most - weight);
-    if (weight > most) break;
-  }
-  return weight;
 }

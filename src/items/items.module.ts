@@ -20,6 +20,7 @@ import { ItemImportRetention } from './item-import-retention.js';
 import { ItemImportRuns } from './item-import-runs.js';
 import { ItemImportsController } from './item-imports.controller.js';
 import { ItemImports } from './item-imports.service.js';
+import { LargeItems } from './item-lanes.js';
 import { ItemLists } from './item-lists.service.js';
 import { ItemPatches } from './item-patches.js';
 import { ItemPurge } from './item-purge.js';
@@ -67,6 +68,7 @@ import { ItemsService } from './items.service.js';
     ItemSearchIndex,
     ItemTrash,
     ItemsService,
+    LargeItems,
   ],
 })
 export class ItemsModule {}

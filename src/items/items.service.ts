@@ -27,6 +27,7 @@ import {
 } from './items.dto.js';
 import { ItemVersion } from './item-version.entity.js';
 import { ItemHomes } from './item-homes.js';
+import { ItemLanes, LargeItems } from './item-lanes.js';
 import { PurgedItem } from './purged-item.entity.js';
 import { RESTORE_ITEMS, type RestoreInput } from './item-trash.sql.js';
 import { ItemNotFound, ItemWorkspaceNotFound, LeaseLost } from './items.errors.js';
@@ -63,10 +64,10 @@ type WriteRow = {
 /** Documents: read and written in one statement each, the membership check inside it. */
 @Injectable()
 export class ItemsService implements OnModuleInit {
-  private readonly creates: WriteCombiner<CreateInput, WriteRow>;
-  private readonly updates: WriteCombiner<UpdateInput, WriteRow>;
-  private readonly deletes: WriteCombiner<ChangeInput, WriteRow>;
-  private readonly restores: WriteCombiner<RestoreInput, WriteRow>;
+  private readonly creates: ItemLanes<CreateInput, WriteRow>;
+  private readonly updates: ItemLanes<UpdateInput, WriteRow>;
+  private readonly deletes: ItemLanes<ChangeInput, WriteRow>;
+  private readonly restores: ItemLanes<RestoreInput, WriteRow>;
 
   constructor(
     private readonly statements: PipelinedStatements,
@@ -77,11 +78,12 @@ export class ItemsService implements OnModuleInit {
     private readonly transactions: Transactions,
     private readonly kept: KeptAnswers,
     private readonly homes: ItemHomes,
+    private readonly large: LargeItems,
   ) {
-    this.creates = this.combiner(CREATE_ITEMS, ITEM_CREATED);
-    this.updates = this.combiner(UPDATE_ITEMS, ITEM_UPDATED);
-    this.deletes = this.combiner(DELETE_ITEMS, ITEM_DELETED);
-    this.restores = this.combiner(RESTORE_ITEMS, ITEM_RESTORED);
+    this.creates = this.lanes(CREATE_ITEMS, ITEM_CREATED);
+    this.updates = this.lanes(UPDATE_ITEMS, ITEM_UPDATED);
+    this.deletes = this.lanes(DELETE_ITEMS, ITEM_DELETED);
+    this.restores = this.lanes(RESTORE_ITEMS, ITEM_RESTORED);
   }
 
   onModuleInit(): void {
@@ -125,6 +127,7 @@ export class ItemsService implements OnModuleInit {
   async read(caller: Caller<'items:read'>, id: string): Promise<Representation<ItemResponse>> {
     const row = await this.homes.ask<ItemRow & { head: string }>(READ_ITEM, id, caller.id);
     if (!row) throw new ItemNotFound();
+    this.large.note(id, row.data.length);
     return new Representation(toItemResponse(row), {
       version: Number(row.version),
       cursor: formatCursor(this.epoch.current, Number(row.head)),
@@ -161,6 +164,7 @@ export class ItemsService implements OnModuleInit {
   async readToWrite(caller: Caller<'items:write'>, id: string): Promise<ItemRow> {
     const row = await this.homes.ask<ItemRow & { role: Role }>(READ_TO_WRITE, id, caller.id);
     if (!row) throw new ItemNotFound();
+    this.large.note(id, row.data.length);
     refuseViewer(row.role);
     requireWritable(caller, row.type);
     return row;
@@ -242,9 +246,9 @@ export class ItemsService implements OnModuleInit {
    * with others.
    * @param represent throws where nothing was written, or answers nothing
    */
-  private async post<Input extends object, Answer extends Representation<ItemResponse> | undefined>(
+  private async post<Input extends { id: string }, Answer extends Representation<ItemResponse> | undefined>(
     caller: Caller,
-    writes: WriteCombiner<Input, WriteRow>,
+    writes: ItemLanes<Input, WriteRow>,
     input: Input,
     represent: (row: WriteRow) => Answer,
     status = 200,
@@ -298,6 +302,7 @@ export class ItemsService implements OnModuleInit {
       throw new VersionMismatch(Number(row.found_version));
     }
     this.homes.remember(row.id, row.workspace_id);
+    this.large.note(row.id, row.data.length);
     return new Representation(toItemResponse(row), {
       version: Number(row.version),
       cursor: formatCursor(this.epoch.current, Number(row.seq)),
@@ -306,15 +311,17 @@ export class ItemsService implements OnModuleInit {
     });
   }
 
-  private combiner<Input extends object>(
+  private lanes<Input extends { readonly id: string }>(
     write: CombinableWrite<Input>,
     eventType: string,
-  ): WriteCombiner<Input, WriteRow> {
-    return new WriteCombiner(this.statements, write, (rows) => {
-      this.announcements.announce(
-        rows.filter((row) => row.seq !== null).map((row) => toItemEvent(eventType, row)),
-      );
-    });
+  ): ItemLanes<Input, WriteRow> {
+    const lane = () =>
+      new WriteCombiner<Input, WriteRow>(this.statements, write, (rows) => {
+        this.announcements.announce(
+          rows.filter((row) => row.seq !== null).map((row) => toItemEvent(eventType, row)),
+        );
+      });
+    return new ItemLanes(this.large, lane(), lane());
   }
 }
 
