@@ -56,7 +56,7 @@ export class ValidationFailed extends Problem {
     super(
       400,
       'validation_failed',
-      first ? `${first.pointer} ${first.detail}${more}` : 'The input is not valid.',
+      first ? `${first.pointer || 'The input'} ${first.detail}${more}` : 'The input is not valid.',
       { errors: errors.slice(0, MAX_ERRORS) },
     );
   }

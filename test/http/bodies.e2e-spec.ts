@@ -1,7 +1,7 @@
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { TestApp } from '../support/app.js';
-import type { CallOptions } from '../support/http.js';
+import type { CallOptions, ProblemAnswer } from '../support/http.js';
 import { createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
 import { sharedAtrium } from '../support/shared-app.js';
 
@@ -65,6 +65,14 @@ describe('A body that is no JSON is refused', () => {
     const answer = await ada.http.post('/v1/items');
     expect(answer.status).toBe(400);
     expect(answer.body.errors?.map(({ pointer }) => pointer)).toEqual(['/title', '/type', '/data']);
+  });
+});
+
+describe('A body that is JSON, but no object,', () => {
+  it.each(['[]', '"text"', 'null', '7'])('such as %s, is refused as a whole, in a sentence', async (raw) => {
+    const { status, body } = await ada.http.call<ProblemAnswer>('POST', '/v1/items', { raw });
+    expect([status, body.detail]).toEqual([400, 'The input must be a JSON object']);
+    expect(body.errors).toEqual([{ pointer: '', detail: 'must be a JSON object' }]);
   });
 });
 
