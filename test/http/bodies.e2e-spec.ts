@@ -1,7 +1,7 @@
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { TestApp } from '../support/app.js';
-import type { CallOptions, ProblemAnswer } from '../support/http.js';
+import type { CallOptions } from '../support/http.js';
 import { createItem, type ItemAnswer, type Person, registerUser } from '../support/people.js';
 import { sharedAtrium } from '../support/shared-app.js';
 
