@@ -29,6 +29,7 @@ import { EndedSessionsIndex1765470000000 } from './1765470000000-ended-sessions-
 import { ReplacedCredentials1765480000000 } from './1765480000000-replaced-credentials.js';
 import { ExpiredInvitationsIndex1765490000000 } from './1765490000000-expired-invitations-index.js';
 import { ClosedRoomsIndex1765500000000 } from './1765500000000-closed-rooms-index.js';
+import { ItemsOfAWorkspace1765510000000 } from './1765510000000-items-of-a-workspace.js';
 
 /** Every migration, in order. */
 export const migrations = [
@@ -63,4 +64,5 @@ export const migrations = [
   ReplacedCredentials1765480000000,
   ExpiredInvitationsIndex1765490000000,
   ClosedRoomsIndex1765500000000,
+  ItemsOfAWorkspace1765510000000,
 ];

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'node:querystring';
 import { readItemListQuery } from '../../src/items/item-list.query.js';
 import { listStatement } from '../../src/items/item-list.sql.js';
+import { LIST_ITEMS } from '../../src/items/items.sql.js';
 import { startAtrium, type TestApp } from '../support/app.js';
 import { type Person, registerUser } from '../support/people.js';
 
@@ -93,5 +94,18 @@ describe('On a larger table', () => {
       expect(nodes.filter((node) => node['Actual Rows'] > 21)).toEqual([]);
     }
     expect(first.blocks).toBeLessThan(400);
+  });
+});
+
+describe('Where one workspace has all items', () => {
+  it('another is listed without reading them', async () => {
+    await app.sql('DELETE FROM items WHERE workspace_id = $1', [ada.workspaceId]);
+    await app.sql('VACUUM ANALYZE items');
+    const explain = `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${LIST_ITEMS.text}`;
+    const values = [ada.user.id, null, null, 101, false];
+    const [row] = await app.sql<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(explain, values);
+    const [{ Plan: root }] = row['QUERY PLAN'];
+    expect(indexes(nodesOf(root))).not.toContain('items_pkey');
+    expect(root['Shared Hit Blocks'] + root['Shared Read Blocks']).toBeLessThan(50);
   });
 });
