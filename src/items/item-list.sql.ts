@@ -5,6 +5,7 @@ import type { ListPosition } from './item-cursors.js';
 import type { ItemField, ItemListQuery, SortKey } from './item-list.query.js';
 import { ITEM_COLUMNS } from './item-paths.js';
 import { HIGHLIGHT_DATA, HIGHLIGHT_TITLE, type ListedWorkspace, searchSql } from './item-search.sql.js';
+import { withinBytes } from './page-bytes.sql.js';
 
 /** A statement that is put together for one request. */
 export interface BuiltStatement {
@@ -70,22 +71,28 @@ export function listStatement(
   const fields = new Set<ItemField>(query.fields ?? (Object.keys(COLUMN_OF) as ItemField[]));
   fields.add('id');
   if (search) fields.add('title').add('data');
-  const text = `WITH me AS MATERIALIZED (
-      SELECT s.head FROM memberships m JOIN streams s ON s.id = m.workspace_id
-      WHERE m.principal_id = ${principal} AND m.workspace_id = ${workspaceId}
-        AND ${maySql('m.role', 'items:read')}
-    )
-    SELECT me.head, found.*${search ? `, ${highlightSql(search.query, search.config, parameters)}` : ''}
-      ${query.count === 'exact' ? `, (SELECT count(*) FROM items i WHERE ${conditions.join(' AND ')}) AS total` : ''}
-    FROM me LEFT JOIN LATERAL (
-      SELECT page.*, row_number() OVER () AS n FROM (
+  const page = `SELECT page.*, row_number() OVER () AS place FROM (
         SELECT ${[...fields].map((field) => `i.${COLUMN_OF[field]}`).join(', ')},
           ${order.map(({ sql }, n) => `(${sql})::text AS k${n}`).join(', ')}
         FROM items i WHERE ${[...conditions, ...start].join(' AND ')}
         ORDER BY ${order.map((key) => `${key.sql} ${direction(key)}`).join(', ')}
         LIMIT ${parameters.add(query.limit + 1, 'int')}
-      ) page
-    ) found ON true ORDER BY found.n`;
+      ) page`;
+  const isLong = fields.has('data');
+  const shown = [
+    ...[...fields].map((field) => (field === 'data' ? 'text AS data' : COLUMN_OF[field])),
+    ...order.map((_, n) => `k${n}`),
+    ...(isLong ? ['candidates'] : []),
+  ];
+  const text = `WITH me AS MATERIALIZED (
+      SELECT s.head FROM memberships m JOIN streams s ON s.id = m.workspace_id
+      WHERE m.principal_id = ${principal} AND m.workspace_id = ${workspaceId}
+        AND ${maySql('m.role', 'items:read')}
+    )
+    SELECT me.head, ${shown.map((column) => `found.${column}`).join(', ')}
+      ${search ? `, ${highlightSql(search.query, search.config, parameters)}` : ''}
+      ${query.count === 'exact' ? `, (SELECT count(*) FROM items i WHERE ${conditions.join(' AND ')}) AS total` : ''}
+    FROM me LEFT JOIN LATERAL (${isLong ? withinBytes(page, 'place') : page}) found ON true ORDER BY found.place`;
   return { text, values: parameters.values };
 }
 

@@ -11,6 +11,7 @@ import {
   mayRead,
   workspace,
 } from './items.sql.js';
+import { withinBytes } from './page-bytes.sql.js';
 
 export interface RestoreInput extends ChangeInput {
   /** All three: the content of an older version instead of what was deleted. */
@@ -52,15 +53,17 @@ const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
  */
 export const LIST_TRASH: Statement = {
   name: 'items.list_trash',
-  text: `SELECT s.head, i.* FROM memberships m
+  text: `SELECT s.head, i.candidates, i.id, i.workspace_id, i.type, i.title, i.text AS data, i.version, i.created_at,
+      i.created_by, i.deleted_at, i.deleted_by, i.kept_until
+    FROM memberships m
     JOIN streams s ON s.id = m.workspace_id
-    LEFT JOIN LATERAL (
-      SELECT i.id, i.workspace_id, i.type, i.title, i.data, i.version, i.created_at, i.created_by, i.deleted_at,
-        i.deleted_by, CASE WHEN $6::int > 0 THEN i.deleted_at + $6::int * interval '1 day' END AS kept_until
+    LEFT JOIN LATERAL (${withinBytes(
+      `SELECT i.*, CASE WHEN $6::int > 0 THEN i.deleted_at + $6::int * interval '1 day' END AS kept_until
       FROM trashed_items i WHERE i.workspace_id = m.workspace_id
         AND (i.deleted_at, i.id) < (COALESCE($3::timestamptz, 'infinity'), COALESCE($4::uuid, '${LAST_ID}'))
-      ORDER BY i.deleted_at DESC, i.id DESC LIMIT $5
-    ) i ON true
+      ORDER BY i.deleted_at DESC, i.id DESC LIMIT $5`,
+      'deleted_at DESC, id DESC',
+    )}) i ON true
     WHERE m.principal_id = $1 AND m.workspace_id = ${workspace('$2', '$1')} AND ${mayRead('m.role')}
     ORDER BY i.deleted_at DESC, i.id DESC`,
 };

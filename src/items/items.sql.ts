@@ -6,23 +6,20 @@ import { maySql, membershipOf } from '../workspaces/permissions.js';
 import { itemQuestion } from './item-homes.js';
 import { tooLarge } from './items.errors.js';
 import { ITEM_CREATED, ITEM_DELETED, ITEM_UPDATED, itemEventData, itemRoomSql } from './items.events.js';
+import { withinBytes } from './page-bytes.sql.js';
 
-/** What an answer is made of, in the order of {@link toItemResponse}. */
-export const columns = (row: string): string =>
+/**
+ * What an answer is made of, in the order of {@link toItemResponse}.
+ * @param data what is called `data`
+ */
+export const columns = (row: string, data = `${row}.data`): string =>
   [
-    'id',
-    'workspace_id',
-    'type',
-    'title',
-    'data',
-    'version',
-    'created_at',
-    'created_by',
-    'updated_at',
-    'updated_by',
-  ]
-    .map((column) => `${row}.${column}`)
-    .join(', ');
+    ...['id', 'workspace_id', 'type', 'title'].map((column) => `${row}.${column}`),
+    data,
+    ...['version', 'created_at', 'created_by', 'updated_at', 'updated_by'].map(
+      (column) => `${row}.${column}`,
+    ),
+  ].join(', ');
 
 export const mayRead = (role: string): string => maySql(role, 'items:read');
 export const mayWrite = (role: string): string => maySql(role, 'items:write');
@@ -64,13 +61,12 @@ export const LIST_ITEMS_BACKWARD: Statement = {
 };
 
 function listItems(beyond: '<' | '>', direction: 'ASC' | 'DESC', start: string): string {
-  return `SELECT s.head, ${columns('i')} FROM memberships m
-    JOIN streams s ON s.id = m.workspace_id
-    LEFT JOIN LATERAL (
-      SELECT ${columns('i')} FROM items i WHERE i.workspace_id = m.workspace_id
+  const page = `SELECT ${columns('i')} FROM items i WHERE i.workspace_id = m.workspace_id
         AND i.id ${beyond}= COALESCE($3::uuid, '${start}') AND ($5::boolean OR i.id <> $3 OR $3 IS NULL)
-      ORDER BY i.id ${direction} LIMIT $4
-    ) i ON true
+      ORDER BY i.id ${direction} LIMIT $4`;
+  return `SELECT s.head, i.candidates, ${columns('i', 'i.text AS data')} FROM memberships m
+    JOIN streams s ON s.id = m.workspace_id
+    LEFT JOIN LATERAL (${withinBytes(page, `id ${direction}`)}) i ON true
     WHERE m.principal_id = $1 AND m.workspace_id = ${workspace('$2', '$1')} AND ${mayRead('m.role')}
     ORDER BY i.id ${direction}`;
 }
