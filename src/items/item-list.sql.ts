@@ -82,7 +82,6 @@ export function listStatement(
   const shown = [
     ...[...fields].map((field) => (field === 'data' ? 'text AS data' : COLUMN_OF[field])),
     ...order.map((_, n) => `k${n}`),
-    ...(isLong ? ['candidates'] : []),
   ];
   const text = `WITH me AS MATERIALIZED (
       SELECT s.head FROM memberships m JOIN streams s ON s.id = m.workspace_id

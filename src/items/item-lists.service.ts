@@ -21,10 +21,10 @@ import {
 import type { ListedWorkspace } from './item-search.sql.js';
 import { ItemWorkspaceNotFound, ListTooSlow } from './items.errors.js';
 import { LIST_ITEMS, LIST_ITEMS_BACKWARD } from './items.sql.js';
-import { hasMore, type PageRow } from './page-bytes.sql.js';
+import { fitting } from './page-bytes.sql.js';
 
 /** A row of a page: of an empty one, the stream's position alone. */
-type ListRow = ListedItemRow & PageRow & { id: string | null; head: string; total?: string | null };
+type PageRow = ListedItemRow & { id: string | null; head: string; total?: string | null };
 type KeyedRow = Readonly<Record<string, string | null>>;
 
 const MODE = { next: 'after', previous: 'before' } as const;
@@ -55,11 +55,11 @@ export class ItemLists {
       : await this.bounded(caller, query, position);
     const [first] = rows;
     if (!first) throw new ItemWorkspaceNotFound();
-    const more = hasMore(rows, query.limit);
-    const read = first.id === null ? [] : rows.slice(0, query.limit);
+    const found = foundIn(rows);
+    const read = fitting(found, query.limit);
     const items = isBackward(position) ? read.toReversed() : read;
     const keys = query.plain ? 0 : orderLength(query);
-    const cursors = this.neighbours(list, position, more, keys, items);
+    const cursors = this.neighbours(list, position, found.length > read.length, keys, items);
     const members = [
       `"data":[${items.map((item) => toListedItem(item, query)).join(',')}]`,
       `"nextCursor":${JSON.stringify(cursors.next)}`,
@@ -76,21 +76,21 @@ export class ItemLists {
     caller: Caller,
     query: ItemListQuery,
     position: ListPosition | undefined,
-  ): Promise<ListRow[]> {
+  ): Promise<PageRow[]> {
     const statement = isBackward(position) ? LIST_ITEMS_BACKWARD : LIST_ITEMS;
     const inclusive = position?.mode === 'from' || position?.mode === 'upto';
     const values = [caller.id, named(caller, query), position?.keys[0] ?? null, query.limit + 1, inclusive];
-    return this.statements.run<ListRow>(statement, values);
+    return this.statements.run<PageRow>(statement, values);
   }
 
   private async bounded(
     caller: Caller,
     query: ItemListQuery,
     position: ListPosition | undefined,
-  ): Promise<{ rows: ListRow[]; total: number | undefined }> {
+  ): Promise<{ rows: PageRow[]; total: number | undefined }> {
     const workspace = await this.workspaceOf(caller, query);
     const statement = listStatement(caller.id, workspace, query, position);
-    const rows = (await this.readElsewhere(workspace, statement)) ?? (await this.read<ListRow>(statement));
+    const rows = (await this.readElsewhere(workspace, statement)) ?? (await this.read<PageRow>(statement));
     const [first] = rows;
     const total =
       query.count === 'estimated'
@@ -117,11 +117,11 @@ export class ItemLists {
     workspace: ListedWorkspace,
     query: ItemListQuery,
     position: ListPosition | undefined,
-    rows: readonly ListRow[],
+    rows: readonly PageRow[],
   ): Promise<number> {
-    const seen = rows.filter(({ id }) => id !== null).length;
-    // Everything is on this page.
-    if (!position && !hasMore(rows, query.limit)) return seen;
+    const seen = foundIn(rows).length;
+    // Everything is on this page, or at least was looked at for it.
+    if (!position && seen <= query.limit) return seen;
     const [row] = await this.read<{ 'QUERY PLAN': string }>(estimateStatement(workspace, query));
     const [{ Plan: plan }] = JSON.parse(row['QUERY PLAN']) as [{ Plan: { 'Plan Rows': number } }];
     return Math.max(plan['Plan Rows'], seen);
@@ -131,9 +131,9 @@ export class ItemLists {
   private async readElsewhere(
     { id }: ListedWorkspace,
     { text, values }: BuiltStatement,
-  ): Promise<ListRow[] | undefined> {
+  ): Promise<PageRow[] | undefined> {
     try {
-      const rows = await this.replica.read(id, (snapshot) => snapshot.run<ListRow>(text, values));
+      const rows = await this.replica.read(id, (snapshot) => snapshot.run<PageRow>(text, values));
       return rows && rows.length > 0 ? rows : undefined;
     } catch (error) {
       if (error instanceof ReadTooSlowError) throw new ListTooSlow(error.limitMs, error);
@@ -156,11 +156,11 @@ export class ItemLists {
     position: ListPosition | undefined,
     more: boolean,
     keys: number,
-    items: readonly ListRow[],
+    items: readonly PageRow[],
   ): { next: string | null; previous: string | null } {
     const backward = isBackward(position);
     const turned = () => position && this.cursors.write(list, { ...position, mode: TURNED[position.mode] });
-    const beside = (item: ListRow | undefined, side: keyof typeof MODE) =>
+    const beside = (item: PageRow | undefined, side: keyof typeof MODE) =>
       item ? this.cursors.write(list, { mode: MODE[side], keys: keysOf(item, keys) }) : (turned() ?? null);
     return {
       next: backward || more ? beside(items.at(-1), 'next') : null,
@@ -173,8 +173,10 @@ export class ItemLists {
 const named = ({ agent }: Caller, { workspaceId }: ItemListQuery): string | null =>
   workspaceId ?? agent?.workspaceId ?? null;
 
+const foundIn = (rows: readonly PageRow[]): PageRow[] => rows.filter(({ id }) => id !== null);
+
 /** The sort keys of a row; the plain list is sorted by the id alone. */
-function keysOf(item: ListRow, count: number): string[] {
+function keysOf(item: PageRow, count: number): string[] {
   if (count === 0) return [item.id ?? ''];
   return Array.from({ length: count }, (_, n) => (item as unknown as KeyedRow)[`k${n}`] ?? '');
 }

@@ -20,10 +20,10 @@ import { LIST_TRASH } from './item-trash.sql.js';
 import type { ItemResponse } from './items.dto.js';
 import { ItemNotFound, ItemWorkspaceNotFound, NotInTrash } from './items.errors.js';
 import { ItemsService } from './items.service.js';
-import { hasMore, type PageRow } from './page-bytes.sql.js';
+import { fitting } from './page-bytes.sql.js';
 
 /** A row of a page: of an empty one, the stream's position alone. */
-type TrashRow = (TrashedItemRow | { id: null }) & PageRow & { head: string };
+type PageRow = (TrashedItemRow | { id: null }) & { head: string };
 
 /** How often a version is restored of an item that others keep deleting and bringing back. */
 const ATTEMPTS = 5;
@@ -57,16 +57,17 @@ export class ItemTrash {
     const list = `trash ${named?.toLowerCase() ?? caller.id}`;
     const [deletedAt = null, id = null] = cursor === undefined ? [] : this.cursors.read(list, cursor).keys;
     const values = [caller.id, named ?? null, deletedAt, id, limit + 1, this.days];
-    const rows = await this.statements.run<TrashRow>(LIST_TRASH, values);
+    const rows = await this.statements.run<PageRow>(LIST_TRASH, values);
     if (rows.length === 0) throw new ItemWorkspaceNotFound();
-    const found = rows.filter((row) => row.id !== null).slice(0, limit);
-    const last = found.at(-1);
+    const found = rows.filter((row) => row.id !== null);
+    const shown = fitting(found, limit);
+    const last = shown.at(-1);
     const next =
-      last && hasMore(rows, limit)
+      last && found.length > shown.length
         ? this.cursors.write(list, { mode: 'after', keys: [last.deleted_at, last.id] })
         : null;
     return new Representation(
-      `{"data":[${found.map(toTrashedItem).join(',')}],"nextCursor":${JSON.stringify(next)}}`,
+      `{"data":[${shown.map(toTrashedItem).join(',')}],"nextCursor":${JSON.stringify(next)}}`,
       { cursor: formatCursor(this.epoch.current, Number(rows[0].head)) },
     );
   }

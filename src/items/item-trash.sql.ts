@@ -53,7 +53,7 @@ const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
  */
 export const LIST_TRASH: Statement = {
   name: 'items.list_trash',
-  text: `SELECT s.head, i.candidates, i.id, i.workspace_id, i.type, i.title, i.text AS data, i.version, i.created_at,
+  text: `SELECT s.head, i.id, i.workspace_id, i.type, i.title, i.text AS data, i.version, i.created_at,
       i.created_by, i.deleted_at, i.deleted_by, i.kept_until
     FROM memberships m
     JOIN streams s ON s.id = m.workspace_id

@@ -64,7 +64,7 @@ function listItems(beyond: '<' | '>', direction: 'ASC' | 'DESC', start: string):
   const page = `SELECT ${columns('i')} FROM items i WHERE i.workspace_id = m.workspace_id
         AND i.id ${beyond}= COALESCE($3::uuid, '${start}') AND ($5::boolean OR i.id <> $3 OR $3 IS NULL)
       ORDER BY i.id ${direction} LIMIT $4`;
-  return `SELECT s.head, i.candidates, ${columns('i', 'i.text AS data')} FROM memberships m
+  return `SELECT s.head, ${columns('i', 'i.text AS data')} FROM memberships m
     JOIN streams s ON s.id = m.workspace_id
     LEFT JOIN LATERAL (${withinBytes(page, `id ${direction}`)}) i ON true
     WHERE m.principal_id = $1 AND m.workspace_id = ${workspace('$2', '$1')} AND ${mayRead('m.role')}

@@ -1,30 +1,27 @@
-/** What the `data` of one page may hold together, as text; the first record's in any case. */
-export const PAGE_BYTES = 8_388_608;
+/** A page takes no further record once the `data` of those before it is so long together, as text. */
+const PAGE_BYTES = 8_388_608;
+
+const hasRoom = (size: string, order: string): string =>
+  `sum(${size}) OVER (ORDER BY ${order}) - ${size} < ${PAGE_BYTES}`;
 
 /**
- * The rows of a page that fit into {@link PAGE_BYTES}, with their `data` as `text` and how many `candidates` there were.
+ * The rows of a page with their `data` as `text`: null from where there is no room left for it.
  * What is stored is measured first, since that costs nothing, and only then the text, which is the one that is answered.
  * @param page a query that answers `data`
  * @param order of the rows, by their columns
  */
 export const withinBytes = (page: string, order: string): string => `
-    SELECT * FROM (
-      SELECT *, sum(octet_length(text)) OVER (ORDER BY ${order}) AS bytes FROM (
-        SELECT *, data::text AS text FROM (
-          SELECT *, sum(pg_column_size(data)) OVER (ORDER BY ${order}) AS stored,
-            row_number() OVER (ORDER BY ${order}) AS n, count(*) OVER () AS candidates
-          FROM (${page}) page
-        ) measured
-        WHERE stored <= ${PAGE_BYTES} OR n = 1 OFFSET 0
-      ) unpacked
-    ) counted
-    WHERE bytes <= ${PAGE_BYTES} OR n = 1`;
+    SELECT *, CASE WHEN ${hasRoom('octet_length(unpacked)', order)} THEN unpacked END AS text FROM (
+      SELECT *, CASE WHEN fits THEN data::text END AS unpacked FROM (
+        SELECT *, ${hasRoom('pg_column_size(data)', order)} AS fits FROM (${page}) page
+      ) packed OFFSET 0
+    ) page`;
 
-/** A row of such a page: of an empty one, and where none of it can be long, nothing is said. */
-export interface PageRow {
-  readonly candidates?: string | null;
+/** @returns of the rows that were found, those that a page shows: up to its limit, and up to the first without room */
+export function fitting<Row extends { readonly data: string | null }>(
+  found: readonly Row[],
+  limit: number,
+): Row[] {
+  const end = found.findIndex(({ data }) => data === null);
+  return found.slice(0, end < 0 ? limit : Math.min(end, limit));
 }
-
-/** Whether there is more than a page shows, by its count or by its bytes. */
-export const hasMore = (rows: readonly PageRow[], limit: number): boolean =>
-  rows.length > limit || Number(rows[0]?.candidates ?? 0) > rows.length;
