@@ -86,8 +86,8 @@ describe('A receiver that hangs', () => {
     await stop();
     const { length } = receiver.spans.slice(before);
     expect(length).toBeGreaterThan(1_000);
-    // Those that waited, and those that were on their way.
-    expect(length).toBeLessThanOrEqual(2_048 + 512);
+    // Those that waited, those that were on their way, and those of the stop itself: of 1,600 requests, with three each at least.
+    expect(length).toBeLessThanOrEqual(2 * 2_048);
   });
 });
 
