@@ -45,11 +45,7 @@ export class AuditRetention {
     jobs: Jobs,
   ) {
     this.days = audit.retentionDays;
-    jobs.handle(RETENTION_JOB, { single: true }, async ({ signal }) => {
-      await this.run(signal);
-      return signal.aborted ? 'again' : 'done';
-    });
-    jobs.schedule(RETENTION_JOB, HOURLY);
+    jobs.recur(RETENTION_JOB, HOURLY, (signal) => this.run(signal));
   }
 
   /**

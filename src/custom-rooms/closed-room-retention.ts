@@ -30,11 +30,7 @@ export class ClosedRoomRetention {
     private readonly config: AtriumConfig,
     jobs: Jobs,
   ) {
-    jobs.handle(RETENTION_JOB, { single: true }, async ({ signal }) => {
-      await this.run(signal);
-      return signal.aborted ? 'again' : 'done';
-    });
-    jobs.schedule(RETENTION_JOB, HOURLY);
+    jobs.recur(RETENTION_JOB, HOURLY, (signal) => this.run(signal));
   }
 
   /** Batch by batch; what an abort leaves is for the next time. */

@@ -15,12 +15,10 @@ export class ItemImportRetention {
     private readonly runs: ItemImportRuns,
     jobs: Jobs,
   ) {
-    jobs.handle(PURGE_JOB, { single: true }, async ({ signal }) => {
+    jobs.recur(PURGE_JOB, HOURLY, async (signal) => {
       await this.cancelAbandoned(signal);
       await this.purge(signal);
-      return signal.aborted ? 'again' : 'done';
     });
-    jobs.schedule(PURGE_JOB, HOURLY);
   }
 
   private async cancelAbandoned(signal: AbortSignal): Promise<void> {

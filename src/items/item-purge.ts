@@ -45,11 +45,7 @@ export class ItemPurge {
     config: AtriumConfig,
   ) {
     this.days = config.trash.days;
-    jobs.handle(PURGE_JOB, { single: true }, async ({ signal }) => {
-      await this.run(signal);
-      return signal.aborted ? 'again' : 'done';
-    });
-    jobs.schedule(PURGE_JOB, HOURLY);
+    jobs.recur(PURGE_JOB, HOURLY, (signal) => this.run(signal));
   }
 
   /** Purges what has been in the trash for longer than it is kept. The stream is told nothing: `keptUntil` was known. */

@@ -122,6 +122,18 @@ export class Jobs
   }
 
   /**
+   * {@link handle} and {@link schedule} of work without data that is done piece by piece: what it leaves when it is
+   * aborted, another instance goes on with.
+   */
+  recur(name: string, cron: string, work: (signal: AbortSignal) => Promise<unknown>): void {
+    this.handle(name, { single: true }, async ({ signal }) => {
+      await work(signal);
+      return signal.aborted ? 'again' : 'done';
+    });
+    this.schedule(name, cron);
+  }
+
+  /**
    * Has a job done, by whichever instance.
    * @returns false if one with its key waits already
    */
